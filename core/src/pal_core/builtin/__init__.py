@@ -1,0 +1,1 @@
+"""Kernels that come with pal-core: a plugin like any other."""

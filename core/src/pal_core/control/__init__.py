@@ -1,0 +1,1 @@
+"""The controller as pure state machines."""

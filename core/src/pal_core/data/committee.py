@@ -1,0 +1,142 @@
+"""Statistics over the members of a committee, defined once for every selection."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import cached_property
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pal_core.data.batch import Batch
+from pal_core.data.schema import Field, Schema, SchemaError
+
+__all__ = ["Committee", "Reduction", "reduce_samples"]
+
+Reduction = Literal["max", "mean", "rms"]
+Floats = NDArray[np.float64]
+
+
+class Committee:
+    """What every member predicts of the same samples.
+
+    Parameters
+    ----------
+    members : sequence of Batch
+        One batch per member, all of one schema and with the same offsets.
+    version : int
+        Lowest model version among the members.
+
+    Notes
+    -----
+    The mean is the arithmetic mean over members. The standard deviation is the sample
+    standard deviation over members (``ddof=1``), component by component; with a single
+    member it is not defined and every entry is NaN, which no selection may take for certainty.
+    A member's NaN or infinity makes mean and deviation of that component non-finite.
+    Boolean and integer fields are treated as float64.
+    """
+
+    def __init__(self, members: Sequence[Batch], version: int = 0) -> None:
+        if not members:
+            raise SchemaError("a committee has one member at least")
+        first = members[0]
+        for k, member in enumerate(members[1:], start=1):
+            same_offsets = first.offsets is None or np.array_equal(first.offsets, member.offsets)  # type: ignore[arg-type]
+            if member.schema != first.schema or len(member) != len(first) or not same_offsets:
+                raise SchemaError(f"member {k} answers {member!r}, member 0 {first!r}")
+        self.members = tuple(members)
+        self.version = version
+
+    def __len__(self) -> int:
+        """Number of samples."""
+        return len(self.members[0])
+
+    @cached_property
+    def mean(self) -> Batch:
+        """Arithmetic mean over the members; columns are float64."""
+        return self._batch({name: self._mean(name) for name in self.members[0].schema})
+
+    @cached_property
+    def std(self) -> Batch:
+        """Sample standard deviation over the members (``ddof=1``); NaN for one member."""
+        return self._batch({name: self._std(name) for name in self.members[0].schema})
+
+    def uncertainty(self, field: str, how: Reduction = "max") -> Floats:
+        """One number per sample: `std` of `field` reduced over all its components.
+
+        Returns
+        -------
+        ndarray of float64, shape (n,)
+            In the field's unit. NaN where any component is NaN; 0 for samples without components.
+        """
+        return reduce_samples(self.std, field, how)
+
+    def _mean(self, name: str) -> Floats:
+        total = self.members[0].columns[name].astype(np.float64)
+        for member in self.members[1:]:
+            total += member.columns[name]
+        total /= len(self.members)
+        return total
+
+    def _std(self, name: str) -> Floats:
+        mean = self.mean.columns[name]
+        if len(self.members) == 1:
+            return np.full(mean.shape, np.nan)
+        total = np.zeros(mean.shape)
+        with np.errstate(invalid="ignore", over="ignore"):
+            for member in self.members:
+                deviation = member.columns[name] - mean
+                deviation *= deviation
+                total += deviation
+            total /= len(self.members) - 1
+            np.sqrt(total, out=total)
+        return total
+
+    def _batch(self, columns: dict[str, Floats]) -> Batch:
+        first = self.members[0]
+        schema = Schema(Field(f.name, "float64", f.shape, f.unit) for f in first.schema.values())
+        return Batch(schema, columns, first.offsets, size=len(first))
+
+
+def reduce_samples(batch: Batch, field: str, how: Reduction) -> Floats:
+    """Reduce a column over every component of each sample.
+
+    Parameters
+    ----------
+    batch : Batch
+    field : str
+    how : {"max", "mean", "rms"}
+        Largest value, arithmetic mean, or root of the mean square.
+
+    Returns
+    -------
+    ndarray of float64, shape (n,)
+        0 for samples without components.
+    """
+    values = np.asarray(batch.columns[field], np.float64)
+    if how == "rms":
+        values = np.square(values)
+    width = int(np.prod(values.shape[1:], dtype=np.int64))
+    flat = values.reshape(len(values), width)
+    if batch.schema[field].ragged is None or batch.offsets is None:
+        counts = np.full(len(batch), width)
+        out = _rows(flat, how)
+    else:
+        counts = np.diff(batch.offsets) * width
+        out = np.zeros(len(batch))
+        filled = np.flatnonzero(np.diff(batch.offsets))
+        if filled.size and width:
+            combine = np.maximum if how == "max" else np.add
+            rows = flat.max(axis=1) if how == "max" else flat.sum(axis=1)
+            out[filled] = combine.reduceat(rows, batch.offsets[:-1][filled])
+    if how != "max":
+        out = out / np.maximum(counts, 1)
+    return np.sqrt(out) if how == "rms" else out
+
+
+def _rows(flat: Floats, how: Reduction) -> Floats:
+    if flat.shape[1] == 0:
+        return np.zeros(len(flat))
+    out: Floats = flat.max(axis=1) if how == "max" else flat.sum(axis=1)
+    return out

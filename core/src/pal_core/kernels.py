@@ -1,0 +1,364 @@
+"""Contracts of the kernels. A kernel knows nothing of MPI, ranks or other kernels.
+
+Every kernel is constructed as ``Kernel(options, context)``: its validated options and a
+`Context` that says which walker, member or worker it is. A class may also be used
+without a package (``kernel = "my_kernels.py:MyOracle"``); then its options model is the
+class attribute `Options`.
+"""
+
+from __future__ import annotations
+
+import logging
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, ClassVar, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pal_core import rng
+from pal_core.data import Batch, Committee
+from pal_core.options import KernelOptions
+
+__all__ = [
+    "Context",
+    "Decision",
+    "Epoch",
+    "Feedback",
+    "Generator",
+    "Kernel",
+    "Label",
+    "LabelCheck",
+    "Model",
+    "Oracle",
+    "OracleFailure",
+    "Sample",
+    "Selection",
+    "State",
+    "Stop",
+]
+
+Sample = Mapping[str, NDArray[Any]]
+"""One sample: field name to value, of the shapes in the sample schema."""
+Label = Mapping[str, NDArray[Any]]
+"""One label: field name to value, of the shapes in the label schema."""
+State = Mapping[str, NDArray[Any]]
+"""Weights or a snapshot: names to plain arrays (no objects). Copies, not views of live memory."""
+
+FailureKind = Literal["unconverged", "crashed", "timeout", "invalid_input"]
+
+
+def _ignore(text: str) -> None:
+    """Notes go nowhere outside a run."""
+
+
+@dataclass(frozen=True)
+class Context:
+    """What a kernel may know about where it runs.
+
+    Parameters
+    ----------
+    role : str
+        ``"generator"``, ``"prediction"``, ``"training"``, ``"oracle"``, ``"selection"`` or ``"check"``.
+    index : int
+        Number of the walker, member or oracle worker, from 0, the same however many ranks there are.
+    seed : int
+        The run's seed.
+    directory : Path
+        The run directory; kernels write below ``directory / <plugin or kernel>`` only. An oracle gets a
+        scratch directory of its own that is emptied before every label.
+    device : str
+        ``"cpu"`` or ``"cuda"`` (the rank sees its own GPU only).
+    note : callable
+        ``note(text)`` records a sentence in the run's log and store ("walker reset: atoms too close").
+    """
+
+    role: str
+    index: int = 0
+    seed: int = 0
+    directory: Path = field(default_factory=Path)
+    device: str = "cpu"
+    note: Callable[[str], None] = _ignore
+
+    def rng(self, purpose: str = "") -> np.random.Generator:
+        """This kernel's own random stream; prediction and training of a member share it."""
+        return rng.stream(self.seed, self._stream_role, self.index, purpose)
+
+    def random_seed(self, purpose: str = "") -> int:
+        """A 63-bit seed from the same source, for torch and others."""
+        return rng.stream_seed(self.seed, self._stream_role, self.index, purpose)
+
+    @property
+    def _stream_role(self) -> str:
+        return "member" if self.role in ("prediction", "training") else self.role
+
+    @property
+    def log(self) -> logging.Logger:
+        """Logger that writes to the rank's log file."""
+        return logging.getLogger(f"pal.{self.role}.{self.index}")
+
+
+@dataclass(frozen=True)
+class Feedback:
+    """What the committee says of a walker's last sample.
+
+    Parameters
+    ----------
+    mean, std : mapping of str to ndarray
+        Committee mean and sample standard deviation (ddof 1) of every predicted field, in the field's unit
+        and shape. Views: copy what you keep.
+    score : float
+        The selection's measure of uncertainty, higher is less certain.
+    trusted : bool
+        Whether the selection deems the prediction good enough to go on with.
+    selected : bool
+        Whether the sample went to the oracle.
+    version : int
+        Lowest model version in the committee, 0 before any training.
+    """
+
+    mean: Mapping[str, NDArray[Any]]
+    std: Mapping[str, NDArray[Any]]
+    score: float
+    trusted: bool
+    selected: bool
+    version: int
+
+
+@dataclass(frozen=True)
+class Stop:
+    """A walker's last word: it has nothing more to propose."""
+
+    reason: str = "finished"
+
+
+@dataclass(frozen=True)
+class Epoch:
+    """One epoch of training (or the part of one that took a second or so).
+
+    Parameters
+    ----------
+    number : int
+        Epochs trained by this member so far, 1 for the first.
+    metrics : mapping of str to float
+        For example ``{"loss": …, "forces_mae": …, "validation_forces_mae": …}``; names starting with
+        ``validation_`` are those of held-out samples, in the field's unit.
+    """
+
+    number: int
+    metrics: Mapping[str, float] = field(default_factory=dict)
+
+
+class OracleFailure(Exception):
+    """A calculation that gave no label.
+
+    Parameters
+    ----------
+    kind : {"unconverged", "crashed", "timeout", "invalid_input"}
+        ``invalid_input`` is never retried: the same sample would fail anywhere.
+    message : str
+        One sentence for the user.
+    evidence : str
+        The lines of output that show it.
+    """
+
+    def __init__(self, kind: FailureKind, message: str, evidence: str = "") -> None:
+        super().__init__(message)
+        self.kind: FailureKind = kind
+        self.message = message
+        self.evidence = evidence
+
+    def __str__(self) -> str:
+        return f"{self.kind}: {self.message}"
+
+
+class Kernel:
+    """Base of all kernels: keeps its options and context."""
+
+    Options: ClassVar[type[KernelOptions]] = KernelOptions
+
+    def __init__(self, options: Any, context: Context) -> None:
+        self.options = options
+        self.context = context
+
+    def close(self) -> None:
+        """Release files and processes; called once, last."""
+
+
+class Generator(Kernel, ABC):
+    """A walker: proposes samples and reacts to what the committee says of them."""
+
+    @abstractmethod
+    def propose(self, feedback: Feedback | None) -> Sample | Stop:
+        """Next sample, given what became of the last one.
+
+        Parameters
+        ----------
+        feedback : Feedback or None
+            None for the first proposal of a new walker, and for the first one after `restore`.
+
+        Returns
+        -------
+        Sample or Stop
+        """
+
+    def bootstrap(self) -> Sample:
+        """A plausible sample near the start, for labels before any model exists.
+
+        Called between proposals; must not change what `propose` does, apart from its own random stream.
+
+        Raises
+        ------
+        NotImplementedError
+            By default: then a run needs initial data or trained weights.
+        """
+        raise NotImplementedError(f"{type(self).__name__} can't propose samples without a model")
+
+    def snapshot(self) -> State:
+        """All that `restore` needs to go on from here."""
+        return {}
+
+    def restore(self, state: State) -> None:
+        """Go on from a snapshot; the next `propose` gets None and proposes from there."""
+
+
+class Model(Kernel, ABC):
+    """One member of a committee: predicts in one process, trains in another."""
+
+    @abstractmethod
+    def predict(self, batch: Batch) -> Batch:
+        """Predict every sample of a batch.
+
+        Parameters
+        ----------
+        batch : Batch
+            At least the columns of the interface's `consumes`.
+
+        Returns
+        -------
+        Batch
+            Of schema `produces`, same samples in the same order.
+        """
+
+    @abstractmethod
+    def weights(self) -> State:
+        """All that prediction needs (parameters, normalisation, EMA applied)."""
+
+    @abstractmethod
+    def load(self, weights: State) -> None:
+        """Predict with these weights from now on."""
+
+    def extend(self, batch: Batch, validation: NDArray[np.bool_]) -> None:
+        """Add labelled samples.
+
+        Parameters
+        ----------
+        batch : Batch
+            Columns of samples and labels.
+        validation : ndarray of bool, shape (n,)
+            True for samples that must not be trained on. The engine decides by the sample's number, the same
+            for every member, so a sample never moves from one side to the other.
+        """
+        raise NotImplementedError(f"{type(self).__name__} can't be trained")
+
+    def train(self) -> Iterator[Epoch]:
+        """Train on all data so far; yield once an epoch, at least every second or so.
+
+        The engine takes one epoch at a time and closes the iterator when new data are there; it is exhausted when
+        the kernel has converged. Weights may be asked for between epochs.
+        """
+        raise NotImplementedError(f"{type(self).__name__} can't be trained")
+
+    def snapshot(self) -> State:
+        """State of training: weights, optimiser, schedule, random streams; not the data."""
+        return self.weights()
+
+    def restore(self, state: State) -> None:
+        """Go on training from a snapshot, after the data have been given by `extend`."""
+        self.load(state)
+
+
+class Oracle(Kernel, ABC):
+    """Labels samples one at a time."""
+
+    @abstractmethod
+    def label(self, sample: Sample) -> Label:
+        """Compute the label of a sample.
+
+        Returns
+        -------
+        Label
+            Exactly the fields of the interface's `produces`.
+
+        Raises
+        ------
+        OracleFailure
+            If there is no trustworthy result. Never return numbers for a calculation that failed.
+        """
+
+    def inspect(self, sample: Sample) -> None:
+        """Refuse at start-up, without computing, what this oracle can never label.
+
+        Raises
+        ------
+        OracleFailure
+            Of kind ``invalid_input``.
+        """
+
+
+@dataclass(frozen=True)
+class Decision:
+    """What a selection says of a batch of n samples.
+
+    Parameters
+    ----------
+    label : ndarray of bool, shape (n,)
+        To be labelled by an oracle.
+    trust : ndarray of bool, shape (n,)
+        Good enough for the walker to go on with.
+    score : ndarray of float64, shape (n,)
+        Uncertainty; orders the oracle queue when it is full. Non-finite counts as most uncertain.
+    """
+
+    label: NDArray[np.bool_]
+    trust: NDArray[np.bool_]
+    score: NDArray[np.float64]
+
+
+class Selection(Kernel, ABC):
+    """Judges predictions: which samples to label, which to trust."""
+
+    @abstractmethod
+    def select(self, batch: Batch, committee: Committee) -> Decision:
+        """Judge a batch. A sample with a non-finite statistic must not be trusted."""
+
+    def rerank(self, queue: Batch, committee: Committee) -> NDArray[np.int64]:
+        """Re-order queued samples after a training round.
+
+        Parameters
+        ----------
+        queue : Batch
+            Samples waiting for an oracle.
+        committee : Committee
+            Their predictions by the newest weights.
+
+        Returns
+        -------
+        ndarray of int64
+            Indices into `queue` of those that stay, most interesting first. By default those that `select`
+            would still label, by falling score.
+        """
+        decision = self.select(queue, committee)
+        score = np.where(np.isfinite(decision.score), decision.score, np.inf)
+        order = np.argsort(-score, kind="stable")
+        return order[decision.label[order]].astype(np.int64)
+
+
+class LabelCheck(Kernel, ABC):
+    """Admits or quarantines labels before anything is trained on them."""
+
+    @abstractmethod
+    def check(self, sample: Sample, label: Label) -> str | None:
+        """Why this label should be quarantined, or None if it may be trained on."""

@@ -1,0 +1,1 @@
+"""Hosts that run kernels, and the processes that run hosts."""

@@ -1,0 +1,1 @@
+"""Settings files: models, loading and checks."""
