@@ -129,7 +129,7 @@ class Feedback:
 
 @dataclass(frozen=True)
 class Stop:
-    """A walker's last word: it has nothing more to propose."""
+    """A walker's last word, or a trainer's wish to end the run."""
 
     reason: str = "finished"
 
@@ -263,11 +263,11 @@ class Model(Kernel, ABC):
         """
         raise NotImplementedError(f"{type(self).__name__} can't be trained")
 
-    def train(self) -> Iterator[Epoch]:
+    def train(self) -> Iterator[Epoch | Stop]:
         """Train on all data so far; yield once an epoch, at least every second or so.
 
         The engine takes one epoch at a time and closes the iterator when new data are there; it is exhausted when
-        the kernel has converged. Weights may be asked for between epochs.
+        the kernel has converged. Weights may be asked for between epochs. A `Stop` asks the whole run to end.
         """
         raise NotImplementedError(f"{type(self).__name__} can't be trained")
 

@@ -1,0 +1,168 @@
+"""The settings file as pydantic models: every table, key, default and unit."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, NonNegativeInt, PositiveFloat, PositiveInt
+
+__all__ = [
+    "CheckTable",
+    "DataTable",
+    "GeneratorTable",
+    "KernelTable",
+    "ModelTable",
+    "NodeRule",
+    "OracleTable",
+    "RunTable",
+    "SelectionTable",
+    "Settings",
+    "StopTable",
+    "TrainingTable",
+]
+
+SECONDS = {"unit": "s"}
+
+
+class _Table(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class KernelTable(_Table):
+    """A kernel by name with its options."""
+
+    kernel: str = Field(description='"<plugin>.<kernel>", "file.py:Class" or "module:Class"; `pal kernels` lists them')
+    options: dict[str, Any] = Field(default_factory=dict, description="options of the kernel; see `pal kernels NAME`")
+
+
+Processes = NonNegativeInt | None
+_PROCESSES = "MPI ranks for this role; 0 shares the controller's rank; left out: chosen for the machine"
+_GPUS = "GPU indices on each node, dealt to this role's ranks in turn; empty: CPU"
+
+
+class RunTable(_Table):
+    """How and where the run goes."""
+
+    directory: Path = Field(Path("run"), description="everything the run writes; relative to the settings file")
+    seed: NonNegativeInt = Field(0, description="seed of every random stream")
+    schedule: Literal["parallel", "serial"] = Field(
+        "parallel", description="all kernels at once, or explore, label and train one after the other"
+    )
+    batching: Literal["ready", "all"] = Field(
+        "ready", description="predict what is there, or wait for every walker (lock step, reproducible)"
+    )
+    controllers: Literal[1, 2] = Field(1, description="ranks of the controller: one for both cycles, or one each")
+    threads: PositiveInt = Field(1, description="threads per rank for numerical libraries")
+    snapshot_every: PositiveFloat = Field(
+        60.0, description="interval of walker and model snapshots", json_schema_extra=SECONDS
+    )
+    startup_limit: PositiveFloat = Field(
+        300.0, description="time for all ranks to build their kernels", json_schema_extra=SECONDS
+    )
+    stop_limit: PositiveFloat = Field(60.0, description="time for all ranks to end once told to", json_schema_extra=SECONDS)
+
+
+class GeneratorTable(KernelTable):
+    """The walkers."""
+
+    walkers: PositiveInt = Field(1, description="number of walkers")
+    processes: Processes = Field(None, description=_PROCESSES)
+
+
+class ModelTable(KernelTable):
+    """The committee and where it predicts."""
+
+    members: PositiveInt = Field(4, description="models in the committee")
+    processes: Processes = Field(None, description=_PROCESSES)
+    trained: bool = Field(False, description="the options name trained weights: walkers start at once, without bootstrap")
+    gpus: tuple[NonNegativeInt, ...] = Field((), description=_GPUS)
+
+
+class TrainingTable(_Table):
+    """When and where members are trained."""
+
+    processes: Processes = Field(None, description=_PROCESSES)
+    retrain_after: PositiveInt = Field(20, description="new labels that start a training round")
+    publish_every: PositiveInt = Field(5, description="epochs between two hand-overs of weights within a round")
+    min_epochs: PositiveInt = Field(1, description="epochs a round lasts before new labels may end it")
+    final_time: float = Field(
+        300.0, ge=0, description="longest last round, on all labels, after the stop rule", json_schema_extra=SECONDS
+    )
+    validation: float = Field(0.1, ge=0, lt=1, description="share of labels held out for validation")
+    gpus: tuple[NonNegativeInt, ...] = Field((), description=_GPUS)
+
+
+class OracleTable(KernelTable):
+    """The oracle and how its failures are treated."""
+
+    processes: Processes = Field(None, description=_PROCESSES)
+    timeout: PositiveFloat = Field(3600.0, description="longest time for one label", json_schema_extra=SECONDS)
+    retries: NonNegativeInt = Field(1, description="further attempts after a failure")
+    isolate: bool = Field(True, description="label in a child process, so that a crash costs one attempt only")
+    queue: PositiveInt = Field(1000, description="samples that may wait; beyond it the least uncertain are dropped")
+    ahead: PositiveInt | None = Field(
+        None, description="stop dispatching while this many labels wait for training; left out: never"
+    )
+
+
+class SelectionTable(KernelTable):
+    """What is uncertain enough to be labelled."""
+
+    kernel: str = Field("pal.threshold", description=KernelTable.model_fields["kernel"].description)
+    rerank: bool = Field(False, description="judge the oracle queue again after every training round")
+
+
+class CheckTable(KernelTable):
+    """A check that every label passes before training; `[[check]]` may occur several times."""
+
+
+class DataTable(_Table):
+    """Labels to start from."""
+
+    initial: tuple[Path, ...] = Field((), description="files with labelled samples; relative to the settings file")
+    bootstrap: NonNegativeInt = Field(64, description="samples labelled before any model is trusted, without initial data")
+
+
+class Convergence(_Table):
+    """Few uncertain samples over a window of predictions."""
+
+    uncertain: float = Field(ge=0, le=1, description="largest share of samples selected for labelling")
+    window: PositiveInt = Field(1000, description="predicted samples that the share is taken over")
+
+
+class StopTable(_Table):
+    """When the run ends: whichever comes first."""
+
+    labels: PositiveInt | None = Field(None, description="admitted labels, initial data not counted")
+    steps: PositiveInt | None = Field(None, description="predicted samples of all walkers together")
+    rounds: PositiveInt | None = Field(None, description="training rounds that every member has finished")
+    wall_time: PositiveFloat | None = Field(None, description="time since the start of `pal run`", json_schema_extra=SECONDS)
+    converged: Convergence | None = Field(None, description="few uncertain samples")
+    generators: Literal["any", "all"] = Field("all", description="walkers that must have ended by themselves")
+    training: Literal["any", "all"] = Field("any", description="members that must have asked to end the run")
+
+
+class NodeRule(_Table):
+    """Ranks of each role on the nodes whose name matches."""
+
+    match: str = Field("*", description="shell pattern of node names")
+    generator: NonNegativeInt | None = Field(None, description="ranks on each such node; left out: as many as needed")
+    model: NonNegativeInt | None = Field(None, description="likewise")
+    training: NonNegativeInt | None = Field(None, description="likewise")
+    oracle: NonNegativeInt | None = Field(None, description="likewise")
+
+
+class Settings(_Table):
+    """A whole settings file."""
+
+    run: RunTable = Field(default_factory=RunTable)
+    generator: GeneratorTable
+    model: ModelTable
+    training: TrainingTable | None = None
+    oracle: OracleTable | None = None
+    selection: SelectionTable = Field(default_factory=SelectionTable)
+    check: tuple[CheckTable, ...] = ()
+    data: DataTable = Field(default_factory=DataTable)
+    stop: StopTable = Field(default_factory=StopTable)
+    placement: tuple[NodeRule, ...] = Field((), description="where ranks go on several nodes; first match counts")
