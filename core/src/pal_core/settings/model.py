@@ -60,7 +60,9 @@ class RunTable(_Table):
     startup_limit: PositiveFloat = Field(
         300.0, description="time for all ranks to build their kernels", json_schema_extra=SECONDS
     )
-    stop_limit: PositiveFloat = Field(60.0, description="time for all ranks to end once told to", json_schema_extra=SECONDS)
+    stop_limit: PositiveFloat = Field(
+        60.0, description="time for all ranks to end once told to", json_schema_extra=SECONDS
+    )
 
 
 class GeneratorTable(KernelTable):
@@ -75,7 +77,9 @@ class ModelTable(KernelTable):
 
     members: PositiveInt = Field(4, description="models in the committee")
     processes: Processes = Field(None, description=_PROCESSES)
-    trained: bool = Field(False, description="the options name trained weights: walkers start at once, without bootstrap")
+    trained: bool = Field(
+        False, description="the options name trained weights: walkers start at once, without bootstrap"
+    )
     gpus: tuple[NonNegativeInt, ...] = Field((), description=_GPUS)
 
 
@@ -121,7 +125,9 @@ class DataTable(_Table):
     """Labels to start from."""
 
     initial: tuple[Path, ...] = Field((), description="files with labelled samples; relative to the settings file")
-    bootstrap: NonNegativeInt = Field(64, description="samples labelled before any model is trusted, without initial data")
+    bootstrap: NonNegativeInt = Field(
+        64, description="samples labelled before any model is trusted, without initial data"
+    )
 
 
 class Convergence(_Table):
@@ -137,7 +143,9 @@ class StopTable(_Table):
     labels: PositiveInt | None = Field(None, description="admitted labels, initial data not counted")
     steps: PositiveInt | None = Field(None, description="predicted samples of all walkers together")
     rounds: PositiveInt | None = Field(None, description="training rounds that every member has finished")
-    wall_time: PositiveFloat | None = Field(None, description="time since the start of `pal run`", json_schema_extra=SECONDS)
+    wall_time: PositiveFloat | None = Field(
+        None, description="time since the start of `pal run`", json_schema_extra=SECONDS
+    )
     converged: Convergence | None = Field(None, description="few uncertain samples")
     generators: Literal["any", "all"] = Field("all", description="walkers that must have ended by themselves")
     training: Literal["any", "all"] = Field("any", description="members that must have asked to end the run")
