@@ -94,6 +94,9 @@ class TrainingTable(_Table):
         300.0, ge=0, description="longest last round, on all labels, after the stop rule", json_schema_extra=SECONDS
     )
     validation: float = Field(0.1, ge=0, lt=1, description="share of labels held out for validation")
+    checkpoints: PositiveInt = Field(
+        20, description="rounds whose weights are kept on disk for each member: the first and the newest"
+    )
     gpus: tuple[NonNegativeInt, ...] = Field((), description=_GPUS)
 
 
@@ -105,6 +108,10 @@ class OracleTable(KernelTable):
     retries: NonNegativeInt = Field(1, description="further attempts after a failure")
     isolate: bool = Field(True, description="label in a child process, so that a crash costs one attempt only")
     queue: PositiveInt = Field(1000, description="samples that may wait; beyond it the least uncertain are dropped")
+    per_walker: PositiveInt | None = Field(
+        None, description="samples of one walker that may wait; beyond it its least uncertain is dropped; left out: any"
+    )
+    give_up_after: PositiveInt = Field(20, description="samples without a usable label in a row that end the run")
     ahead: PositiveInt | None = Field(
         None, description="stop dispatching while this many labels wait for training; left out: never"
     )

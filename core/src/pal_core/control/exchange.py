@@ -1,0 +1,432 @@
+"""The fast cycle as a pure state machine: walkers propose, a committee predicts, walkers are answered.
+
+Theory of operation
+-------------------
+The machine never sees a sample. Its shell keeps the payloads; events and actions speak of *chunks* (what one
+generator host sent in one message, named ``(host, seq)``) and *batches* (chunks that are predicted together, or one
+re-ranking request). A *group* is a set of prediction hosts that hold all members between them; groups are replicas and
+share the batches.
+
+A chunk goes through these states, and through no others:
+
+=========  ======================================  =======================================
+state      entered by                              left by
+=========  ======================================  =======================================
+waiting    `Proposed`                              `Predict` (a group is free), `Dismiss`
+predicting `Predict`                               last `Answered` of the group: `Judge`
+judging    `Judge`                                 `Judged`: `Reply`
+answered   `Reply` or `Dismiss`                    never
+=========  ======================================  =======================================
+
+The machine itself goes through ``open -> quieting -> quiet -> closing -> closed``. While open, a batch leaves when a
+group is free, samples wait, and the batching rule is content: ``"ready"`` takes all that waits, ``"all"`` waits until
+every live walker has proposed (lock step). Paused, no walker's batch leaves; re-ranking goes on.
+
+Promises
+--------
+* every chunk is answered exactly once, by `Reply` or `Dismiss`;
+* a group has one batch at a time, and answers that nobody waits for are refused;
+* every generator host and every prediction host is told to halt exactly once: generator hosts as soon as their chunks
+  are answered after `Quieten`, prediction hosts as soon as their group is idle after `Close`;
+* `Quiet` and `Closed` come exactly once each, after the last host concerned has halted.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Literal
+
+__all__ = [
+    "Answered",
+    "Chunk",
+    "Close",
+    "Closed",
+    "Dismiss",
+    "Exchange",
+    "HaltHost",
+    "HostHalted",
+    "IllegalEventError",
+    "Judge",
+    "Judged",
+    "PauseExchange",
+    "Predict",
+    "PredictQueue",
+    "Proposed",
+    "Quiet",
+    "Quieten",
+    "RankQueue",
+    "Reply",
+    "RerankAsked",
+    "ResumeExchange",
+    "WalkersGone",
+]
+
+
+@dataclass(frozen=True, slots=True)
+class Chunk:
+    """What a generator host proposed in one message."""
+
+    host: str
+    seq: int
+    size: int
+
+
+# --- events
+
+
+@dataclass(frozen=True, slots=True)
+class Proposed:
+    """A chunk has arrived."""
+
+    chunk: Chunk
+
+
+@dataclass(frozen=True, slots=True)
+class WalkersGone:
+    """Walkers of a host have ended by themselves; they won't propose again."""
+
+    host: str
+    count: int
+
+
+@dataclass(frozen=True, slots=True)
+class Answered:
+    """A prediction host has answered a batch."""
+
+    host: str
+    batch: int
+
+
+@dataclass(frozen=True, slots=True)
+class Judged:
+    """The selection has judged a batch."""
+
+    batch: int
+
+
+@dataclass(frozen=True, slots=True)
+class RerankAsked:
+    """The manager wants its queue judged again."""
+
+    request: int
+
+
+@dataclass(frozen=True, slots=True)
+class PauseExchange:
+    """Serial schedule: no walker's batch leaves from now on."""
+
+
+@dataclass(frozen=True, slots=True)
+class ResumeExchange:
+    """Serial schedule: batches may leave again."""
+
+
+@dataclass(frozen=True, slots=True)
+class Quieten:
+    """End the walkers."""
+
+
+@dataclass(frozen=True, slots=True)
+class Close:
+    """End the predictors too; comes after `Quieten`."""
+
+
+@dataclass(frozen=True, slots=True)
+class HostHalted:
+    """A host has ended."""
+
+    host: str
+
+
+# --- actions
+
+
+@dataclass(frozen=True, slots=True)
+class Predict:
+    """Join these chunks and send them to every host of the group."""
+
+    batch: int
+    chunks: tuple[Chunk, ...]
+    group: int
+
+
+@dataclass(frozen=True, slots=True)
+class PredictQueue:
+    """Send the samples of a re-ranking request to every host of the group."""
+
+    batch: int
+    request: int
+    group: int
+
+
+@dataclass(frozen=True, slots=True)
+class Judge:
+    """The committee is complete: let the selection judge the batch, and report `Judged`."""
+
+    batch: int
+
+
+@dataclass(frozen=True, slots=True)
+class RankQueue:
+    """The committee is complete: let the selection rank the request, and tell the manager."""
+
+    batch: int
+    request: int
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """Send the verdicts to the chunk's host."""
+
+    batch: int
+    chunk: Chunk
+
+
+@dataclass(frozen=True, slots=True)
+class Dismiss:
+    """Forget a chunk: its walkers are being ended and need no answer."""
+
+    chunk: Chunk
+
+
+@dataclass(frozen=True, slots=True)
+class HaltHost:
+    """Tell a host to halt."""
+
+    host: str
+
+
+@dataclass(frozen=True, slots=True)
+class Quiet:
+    """Tell the manager that all generator hosts have halted."""
+
+
+@dataclass(frozen=True, slots=True)
+class Closed:
+    """Tell the manager that all prediction hosts have halted: the exchange has ended."""
+
+
+Event = (
+    Proposed
+    | WalkersGone
+    | Answered
+    | Judged
+    | RerankAsked
+    | PauseExchange
+    | ResumeExchange
+    | Quieten
+    | Close
+    | HostHalted
+)
+Action = Predict | PredictQueue | Judge | RankQueue | Reply | Dismiss | HaltHost | Quiet | Closed
+Phase = Literal["open", "quieting", "quiet", "closing", "closed"]
+
+PHASES: dict[Phase, tuple[Phase, ...]] = {
+    "open": ("quieting",),
+    "quieting": ("quiet",),
+    "quiet": ("closing",),
+    "closing": ("closed",),
+    "closed": (),
+}
+"""Which phase may follow which; the diagram in the docs is drawn from this table."""
+
+
+class IllegalEventError(RuntimeError):
+    """An event that the machine's state doesn't allow; carries the events before it."""
+
+
+@dataclass
+class _Flight:
+    """A batch on its way."""
+
+    group: int
+    missing: set[str]
+    chunks: tuple[Chunk, ...] = ()
+    request: int | None = None
+    judging: bool = False
+
+
+@dataclass
+class Exchange:
+    """State machine of the fast cycle; `handle` is its only entrance.
+
+    Parameters
+    ----------
+    walkers : mapping of str to int
+        Generator hosts and how many walkers each has.
+    groups : iterable of iterable of str
+        Prediction hosts of each replica of the committee.
+    batching : {"ready", "all"}
+    """
+
+    walkers: Mapping[str, int]
+    groups: Iterable[Iterable[str]]
+    batching: Literal["ready", "all"] = "ready"
+    phase: Phase = "open"
+    paused: bool = False
+    _waiting: deque[Chunk] = field(default_factory=deque)
+    _requests: deque[int] = field(default_factory=deque)
+    _flights: dict[int, _Flight] = field(default_factory=dict)
+    _next_batch: int = 0
+    _recent: deque[Event] = field(default_factory=lambda: deque(maxlen=20))
+
+    def __post_init__(self) -> None:
+        self._live = dict(self.walkers)
+        self._running = set(self._live)
+        self._told: set[str] = set()
+        self._expected = dict.fromkeys(self._live, 0)
+        self._groups = tuple(tuple(g) for g in self.groups)
+        self._idle = deque(range(len(self._groups)))
+        self._predicting = {h for g in self._groups for h in g}
+
+    def handle(self, event: Event) -> list[Action]:  # noqa: PLR0911 - one return per row of the event table
+        """Take one event, return what must be done, in order.
+
+        Raises
+        ------
+        IllegalEventError
+            If the event can't happen in this state.
+        """
+        self._recent.append(event)
+        match event:
+            case Proposed(chunk):
+                return self._proposed(chunk)
+            case WalkersGone(host, count):
+                self._live[host] -= count
+                self._refuse_if(self._live[host] < 0, f"{host} has ended more walkers than it had")
+                return self._leave()
+            case Answered(host, batch):
+                return self._answered(host, batch)
+            case Judged(batch):
+                return self._judged(batch)
+            case RerankAsked(request):
+                self._requests.append(request)
+                return self._leave()
+            case PauseExchange():
+                self.paused = True
+                return []
+            case ResumeExchange():
+                self.paused = False
+                return self._leave()
+            case Quieten():
+                return self._quieten()
+            case Close():
+                return self._close()
+            case HostHalted(host):
+                return self._halted(host)
+
+    def _refuse_if(self, bad: bool, why: str) -> None:
+        if bad:
+            recent = "\n  ".join(str(e) for e in self._recent)
+            raise IllegalEventError(f"exchange ({self.phase}): {why}; last events:\n  {recent}")
+
+    # --- chunks and batches
+
+    def _proposed(self, chunk: Chunk) -> list[Action]:
+        self._refuse_if(chunk.host not in self._running, f"{chunk.host} is not a running generator host")
+        expected = self._expected[chunk.host]
+        self._refuse_if(chunk.seq != expected, f"chunk {chunk.seq} of {chunk.host}, {expected} expected")
+        self._expected[chunk.host] += 1
+        if self.phase != "open":
+            return [Dismiss(chunk)]
+        self._waiting.append(chunk)
+        return self._leave()
+
+    def _leave(self) -> list[Action]:
+        """Send off what may leave: re-ranking requests first, they are few."""
+        actions: list[Action] = []
+        while self._idle and self._requests and self.phase in ("open", "quieting", "quiet"):
+            group, request = self._idle.popleft(), self._requests.popleft()
+            batch = self._take_off(_Flight(group, set(self._groups[group]), request=request))
+            actions.append(PredictQueue(batch, request, group))
+        if self._idle and self._may_leave():
+            group, chunks = self._idle.popleft(), tuple(self._waiting)
+            self._waiting.clear()
+            batch = self._take_off(_Flight(group, set(self._groups[group]), chunks))
+            actions.append(Predict(batch, chunks, group))
+        return actions
+
+    def _may_leave(self) -> bool:
+        if self.phase != "open" or self.paused or not self._waiting:
+            return False
+        return self.batching == "ready" or sum(c.size for c in self._waiting) >= sum(self._live.values())
+
+    def _take_off(self, flight: _Flight) -> int:
+        batch = self._next_batch
+        self._next_batch += 1
+        self._flights[batch] = flight
+        return batch
+
+    def _answered(self, host: str, batch: int) -> list[Action]:
+        flight = self._flights.get(batch)
+        if flight is None or host not in flight.missing:
+            self._refuse_if(True, f"{host} answers batch {batch}, for which nobody waits")
+            return []
+        flight.missing.discard(host)
+        if flight.missing:
+            return []
+        # The group is free again before the selection has judged: the next batch overlaps with judging.
+        self._idle.append(flight.group)
+        if flight.request is not None:
+            del self._flights[batch]
+            return [RankQueue(batch, flight.request), *self._leave(), *self._end_idle_groups()]
+        flight.judging = True
+        return [*self._leave(), Judge(batch), *self._end_idle_groups()]
+
+    def _judged(self, batch: int) -> list[Action]:
+        flight = self._flights.get(batch)
+        if flight is None or not flight.judging:
+            self._refuse_if(True, f"batch {batch} was not to be judged")
+            return []
+        del self._flights[batch]
+        return [*(Reply(batch, c) for c in flight.chunks), *self._end_walkers()]
+
+    # --- the end
+
+    def _quieten(self) -> list[Action]:
+        self._refuse_if(self.phase != "open", "told to quieten twice")
+        self.phase = "quieting"
+        actions: list[Action] = [Dismiss(c) for c in self._waiting]
+        self._waiting.clear()
+        return actions + self._end_walkers()
+
+    def _end_walkers(self) -> list[Action]:
+        """Halt the generator hosts that wait for no answer."""
+        if self.phase != "quieting":
+            return []
+        busy = {c.host for f in self._flights.values() for c in f.chunks}
+        hosts = [h for h in self._live if h not in busy and h not in self._told]
+        self._told.update(hosts)
+        actions: list[Action] = [HaltHost(h) for h in hosts]
+        if not self._running:
+            self.phase = "quiet"
+            actions.append(Quiet())
+        return actions
+
+    def _close(self) -> list[Action]:
+        self._refuse_if(self.phase != "quiet", "told to close before the walkers are quiet, or twice")
+        self.phase = "closing"
+        self._requests.clear()
+        return self._end_idle_groups()
+
+    def _end_idle_groups(self) -> list[Action]:
+        if self.phase != "closing":
+            return []
+        hosts = dict.fromkeys(h for g in self._idle for h in self._groups[g] if h not in self._told)
+        self._told.update(hosts)
+        actions: list[Action] = [HaltHost(h) for h in hosts]
+        if not self._predicting:
+            self.phase = "closed"
+            actions.append(Closed())
+        return actions
+
+    def _halted(self, host: str) -> list[Action]:
+        self._refuse_if(host not in self._told, f"{host} halted without being told to")
+        if host in self._running:
+            self._running.discard(host)
+            return self._end_walkers()
+        self._refuse_if(host not in self._predicting, f"{host} halted twice")
+        self._predicting.discard(host)
+        return self._end_idle_groups()

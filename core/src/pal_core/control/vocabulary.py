@@ -1,0 +1,362 @@
+"""Events that the manager machine takes, and actions that it returns."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+__all__ = [
+    "Abandon",
+    "Action",
+    "AskBootstrap",
+    "AskRerank",
+    "CloseExchange",
+    "Discard",
+    "Dispatch",
+    "Event",
+    "ExchangeClosed",
+    "FinishTraining",
+    "Finished",
+    "HaltHost",
+    "HostFailed",
+    "HostHalted",
+    "HostReady",
+    "InspectFirst",
+    "Inspected",
+    "Keep",
+    "LabelArrived",
+    "LabelMissed",
+    "MemberAsksStop",
+    "Outcome",
+    "PauseWalkers",
+    "Predicted",
+    "QuarantineSample",
+    "QueueRanked",
+    "QuietenExchange",
+    "Release",
+    "ResumeWalkers",
+    "ReturnToQueue",
+    "RoundOver",
+    "RoundStarted",
+    "SampleArrived",
+    "StartHosts",
+    "StartWalkers",
+    "StopAsked",
+    "Tick",
+    "TrainingOver",
+    "WalkersEnded",
+    "WalkersQuiet",
+]
+
+Outcome = Literal["done", "interrupted", "failed"]
+
+# --- events
+
+
+@dataclass(frozen=True, slots=True)
+class HostReady:
+    """A host has built its kernels."""
+
+    host: str
+
+
+@dataclass(frozen=True, slots=True)
+class HostFailed:
+    """A kernel of this host raised."""
+
+    host: str
+    what: str
+
+
+@dataclass(frozen=True, slots=True)
+class Inspected:
+    """An oracle has looked at the walkers' first samples; problems are fatal."""
+
+    problems: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class SampleArrived:
+    """A sample to label, already numbered by the shell."""
+
+    sample: int
+    walker: int
+    score: float
+    bootstrap: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class LabelArrived:
+    """An oracle has answered; `admitted` says whether the label checks let it pass."""
+
+    host: str
+    sample: int
+    admitted: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class LabelMissed:
+    """An oracle has failed on a sample; `final` failures (invalid input) are not retried."""
+
+    host: str
+    sample: int
+    final: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Predicted:
+    """The exchange has predicted so many samples, and selected so many of them."""
+
+    samples: int
+    selected: int
+
+
+@dataclass(frozen=True, slots=True)
+class WalkersEnded:
+    """Walkers have stopped by themselves."""
+
+    count: int
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class MemberAsksStop:
+    """A trainer wants the run to end."""
+
+    member: int
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class QueueRanked:
+    """The selection has ranked the samples of a re-ranking request; the others may go."""
+
+    request: int
+    kept: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class RoundStarted:
+    """A training host trains on the labels of this round."""
+
+    host: str
+    round: int
+
+
+@dataclass(frozen=True, slots=True)
+class RoundOver:
+    """A training host has published the weights of this round."""
+
+    host: str
+    round: int
+
+
+@dataclass(frozen=True, slots=True)
+class TrainingOver:
+    """A training host will begin no further round."""
+
+    host: str
+
+
+@dataclass(frozen=True, slots=True)
+class WalkersQuiet:
+    """All generator hosts have halted."""
+
+
+@dataclass(frozen=True, slots=True)
+class ExchangeClosed:
+    """The exchange and all prediction hosts have halted."""
+
+
+@dataclass(frozen=True, slots=True)
+class HostHalted:
+    """A host has halted."""
+
+    host: str
+
+
+@dataclass(frozen=True, slots=True)
+class StopAsked:
+    """Someone outside wants the run to end soon, to be resumed later."""
+
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Tick:
+    """Time has passed."""
+
+
+# --- actions
+
+
+@dataclass(frozen=True, slots=True)
+class InspectFirst:
+    """Let this oracle look at the walkers' first samples."""
+
+    host: str
+
+
+@dataclass(frozen=True, slots=True)
+class StartHosts:
+    """Tell every host to begin."""
+
+
+@dataclass(frozen=True, slots=True)
+class AskBootstrap:
+    """Ask the walkers for so many samples without a model."""
+
+    count: int
+
+
+@dataclass(frozen=True, slots=True)
+class StartWalkers:
+    """Let the walkers explore."""
+
+
+@dataclass(frozen=True, slots=True)
+class Keep:
+    """Write this new sample to the store: it waits in the queue."""
+
+    sample: int
+
+
+@dataclass(frozen=True, slots=True)
+class Discard:
+    """Drop these samples, new or queued."""
+
+    samples: tuple[int, ...]
+    why: Literal["queue full", "reranked", "stopping"]
+
+
+@dataclass(frozen=True, slots=True)
+class Dispatch:
+    """Send a sample to an oracle."""
+
+    host: str
+    sample: int
+    attempt: int
+
+
+@dataclass(frozen=True, slots=True)
+class QuarantineSample:
+    """Give a sample up after its last attempt."""
+
+    sample: int
+    attempts: int
+
+
+@dataclass(frozen=True, slots=True)
+class ReturnToQueue:
+    """These samples were being labelled when the run ended; they wait again."""
+
+    samples: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Release:
+    """Send these samples' labels to every training host."""
+
+    round: int
+    samples: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class AskRerank:
+    """Have the queued samples judged again."""
+
+    request: int
+    samples: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class PauseWalkers:
+    """Serial schedule: hold the exchange."""
+
+
+@dataclass(frozen=True, slots=True)
+class ResumeWalkers:
+    """Serial schedule: let the exchange go on."""
+
+
+@dataclass(frozen=True, slots=True)
+class QuietenExchange:
+    """End the walkers."""
+
+
+@dataclass(frozen=True, slots=True)
+class FinishTraining:
+    """Let the training hosts end their last round within the limit, in seconds."""
+
+    limit: float
+
+
+@dataclass(frozen=True, slots=True)
+class CloseExchange:
+    """End the predictors and the exchange."""
+
+
+@dataclass(frozen=True, slots=True)
+class HaltHost:
+    """Tell a host to halt."""
+
+    host: str
+
+
+@dataclass(frozen=True, slots=True)
+class Abandon:
+    """These hosts didn't answer in time: end everything by force."""
+
+    hosts: tuple[str, ...]
+    doing: str
+
+
+@dataclass(frozen=True, slots=True)
+class Finished:
+    """The run is over."""
+
+    outcome: Outcome
+    reason: str
+
+
+Event = (
+    HostReady
+    | HostFailed
+    | Inspected
+    | SampleArrived
+    | LabelArrived
+    | LabelMissed
+    | Predicted
+    | WalkersEnded
+    | MemberAsksStop
+    | QueueRanked
+    | RoundStarted
+    | RoundOver
+    | TrainingOver
+    | WalkersQuiet
+    | ExchangeClosed
+    | HostHalted
+    | StopAsked
+    | Tick
+)
+Action = (
+    InspectFirst
+    | StartHosts
+    | AskBootstrap
+    | StartWalkers
+    | Keep
+    | Discard
+    | Dispatch
+    | QuarantineSample
+    | ReturnToQueue
+    | Release
+    | AskRerank
+    | PauseWalkers
+    | ResumeWalkers
+    | QuietenExchange
+    | FinishTraining
+    | CloseExchange
+    | HaltHost
+    | Abandon
+    | Finished
+)

@@ -1,0 +1,351 @@
+"""Every message that crosses between hosts. Plain frozen records of numbers, text, arrays and batches.
+
+Addresses are ``"manager"``, ``"exchange"`` and ``"<role>/<number>"`` with the roles generator, prediction, training
+and oracle. Messages are immutable; a receiver owns the arrays in them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pal_core.data import Batch
+
+__all__ = ["KINDS", "Message"]
+
+Ints = NDArray[np.int64]
+Bools = NDArray[np.bool_]
+Floats = NDArray[np.float64]
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """Base of all messages."""
+
+
+# --- start and end, between the manager and every host
+
+
+@dataclass(frozen=True, slots=True)
+class Ready(Message):
+    """A host has built its kernels. Generator hosts add their walkers' first samples."""
+
+    versions: Mapping[str, str]
+    first: Batch | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Broken(Message):
+    """A kernel raised; the host does nothing more but end when told to."""
+
+    kernel: str
+    key: str
+    what: str
+    trace: str
+
+
+@dataclass(frozen=True, slots=True)
+class Inspect(Message):
+    """To one oracle host: is there any sample among these that can never be labelled?"""
+
+    batch: Batch
+
+
+@dataclass(frozen=True, slots=True)
+class Inspected(Message):
+    """Problems found in an `Inspect`, one sentence each."""
+
+    problems: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Go(Message):
+    """All hosts are ready: begin."""
+
+
+@dataclass(frozen=True, slots=True)
+class Halt(Message):
+    """Save what must last and stop working. Prediction hosts first wait for these versions of their members."""
+
+    versions: Mapping[str, int] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Halted(Message):
+    """To the manager, and to the exchange from its hosts: state is saved, nothing more will be sent."""
+
+
+@dataclass(frozen=True, slots=True)
+class Leave(Message):
+    """The run is over: end the process. Until then a halted host goes on receiving."""
+
+
+@dataclass(frozen=True, slots=True)
+class Pulse(Message):
+    """About once a second from every host: share of time spent in kernels, and counters."""
+
+    busy: float
+    counts: Mapping[str, float] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Note(Message):
+    """A sentence for the run's journal."""
+
+    source: str
+    text: str
+
+
+# --- generators
+
+
+@dataclass(frozen=True, slots=True)
+class Bootstrap(Message):
+    """Manager to generator host: propose this many samples without a model."""
+
+    count: int
+
+
+@dataclass(frozen=True, slots=True)
+class Candidates(Message):
+    """Generator host to manager: the samples asked for by `Bootstrap`."""
+
+    walkers: Ints
+    batch: Batch
+
+
+@dataclass(frozen=True, slots=True)
+class Explore(Message):
+    """Manager to generator host: walkers may set off."""
+
+
+@dataclass(frozen=True, slots=True)
+class Proposals(Message):
+    """Generator host to exchange: what its walkers have ready. `seq` counts these messages per host."""
+
+    seq: int
+    walkers: Ints
+    batch: Batch
+
+
+@dataclass(frozen=True, slots=True)
+class Verdicts(Message):
+    """Exchange to generator host: the answer to one `Proposals`, sample by sample."""
+
+    seq: int
+    mean: Batch
+    std: Batch
+    score: Floats
+    trusted: Bools
+    selected: Bools
+    version: int
+
+
+@dataclass(frozen=True, slots=True)
+class WalkersEnded(Message):
+    """Generator host to exchange, and on to the manager: these walkers have stopped by themselves."""
+
+    walkers: tuple[int, ...]
+    reasons: tuple[str, ...]
+
+
+# --- prediction
+
+
+@dataclass(frozen=True, slots=True)
+class Predict(Message):
+    """Exchange to every host of a committee."""
+
+    batch_id: int
+    batch: Batch
+
+
+@dataclass(frozen=True, slots=True)
+class Predicted(Message):
+    """Prediction host to exchange: outputs of its members, with the versions they had."""
+
+    batch_id: int
+    members: tuple[int, ...]
+    versions: tuple[int, ...]
+    outputs: tuple[Batch, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Weights(Message):
+    """Training host to prediction hosts, directly. Only the newest version of a member counts."""
+
+    member: int
+    version: int
+    state: Mapping[str, NDArray[Any]]
+
+
+# --- exchange and manager
+
+
+@dataclass(frozen=True, slots=True)
+class Selected(Message):
+    """Exchange to manager: samples to label, most recent last, with their origin."""
+
+    walkers: Ints
+    score: Floats
+    version: int
+    batch: Batch
+
+
+@dataclass(frozen=True, slots=True)
+class Progress(Message):
+    """Exchange to manager: samples predicted and selected since the last such message."""
+
+    predicted: int
+    selected: int
+    batches: int
+
+
+@dataclass(frozen=True, slots=True)
+class Rerank(Message):
+    """Manager to exchange: judge these queued samples again with the newest weights."""
+
+    request: int
+    batch: Batch
+
+
+@dataclass(frozen=True, slots=True)
+class Ranked(Message):
+    """Exchange to manager: indices into the `Rerank` batch that stay, most interesting first."""
+
+    request: int
+    kept: Ints
+
+
+@dataclass(frozen=True, slots=True)
+class Pause(Message):
+    """Manager to exchange (serial schedule): predict nothing until `Resume`."""
+
+
+@dataclass(frozen=True, slots=True)
+class Resume(Message):
+    """Manager to exchange (serial schedule): go on."""
+
+
+@dataclass(frozen=True, slots=True)
+class Quiet(Message):
+    """Manager to exchange: answer what is in flight, then end the walkers."""
+
+
+@dataclass(frozen=True, slots=True)
+class Close(Message):
+    """Manager to exchange: end the predictors, once they have these versions of their members, and then yourself."""
+
+    versions: Mapping[str, int]
+
+
+@dataclass(frozen=True, slots=True)
+class Closed(Message):
+    """Exchange to manager: every prediction host has halted, and so has the exchange."""
+
+
+@dataclass(frozen=True, slots=True)
+class WalkersQuiet(Message):
+    """Exchange to manager: every generator host has halted."""
+
+
+# --- oracles
+
+
+@dataclass(frozen=True, slots=True)
+class Label(Message):
+    """Manager to oracle host: label this one sample."""
+
+    request: int
+    attempt: int
+    batch: Batch
+
+
+@dataclass(frozen=True, slots=True)
+class Labelled(Message):
+    """Oracle host to manager: the label of `request`, and the seconds it took."""
+
+    request: int
+    attempt: int
+    batch: Batch
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class LabelFailed(Message):
+    """Oracle host to manager: no label, and why."""
+
+    request: int
+    attempt: int
+    failure: str
+    text: str
+    evidence: str
+    seconds: float
+
+
+# --- training
+
+
+@dataclass(frozen=True, slots=True)
+class Train(Message):
+    """Manager to training host: more labels; a new round begins as soon as `min_epochs` of the current one are over."""
+
+    round: int
+    batch: Batch
+    validation: Bools
+
+
+@dataclass(frozen=True, slots=True)
+class Finish(Message):
+    """Manager to training host: end the current round by itself or after `limit` seconds, then begin no other."""
+
+    limit: float
+
+
+@dataclass(frozen=True, slots=True)
+class RoundBegan(Message):
+    """Training host to manager: the labels of `round` (and of those before) are being trained on."""
+
+    round: int
+
+
+@dataclass(frozen=True, slots=True)
+class RoundEnded(Message):
+    """Training host to manager: its members' weights of `round` are published and on disk."""
+
+    round: int
+    members: tuple[int, ...]
+    versions: tuple[int, ...]
+    epochs: tuple[int, ...]
+    metrics: tuple[Mapping[str, float], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Trained(Message):
+    """Training host to manager: answer to `Finish`; no round is running any more."""
+
+
+@dataclass(frozen=True, slots=True)
+class EpochDone(Message):
+    """Training host to manager, now and then: how training goes."""
+
+    member: int
+    version: int
+    epoch: int
+    metrics: Mapping[str, float]
+
+
+@dataclass(frozen=True, slots=True)
+class TrainerAsksStop(Message):
+    """Training host to manager: a member wants the run to end."""
+
+    member: int
+    reason: str
+
+
+KINDS: dict[str, type[Message]] = {cls.__name__: cls for cls in Message.__subclasses__()}
+"""Message classes by name, as they stand in the wire format."""
