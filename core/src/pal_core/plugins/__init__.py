@@ -1,0 +1,1 @@
+"""Discovery, checking and isolation of plugins."""
