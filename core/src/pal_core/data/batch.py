@@ -130,9 +130,9 @@ class Batch:
             raise IndexError(f"sample {i} of {self.size}")
         i %= self.size
         if self.offsets is None:
-            return {n: c[i] for n, c in self.columns.items()}
+            return {n: c[i, ...] for n, c in self.columns.items()}
         a, b = int(self.offsets[i]), int(self.offsets[i + 1])
-        return {n: c[a:b] if self.schema[n].ragged else c[i] for n, c in self.columns.items()}
+        return {n: c[a:b] if self.schema[n].ragged else c[i, ...] for n, c in self.columns.items()}
 
     def __iter__(self) -> Iterator[dict[str, Array]]:
         return (self[i] for i in range(self.size))
@@ -156,9 +156,14 @@ class Batch:
         return [self.slice(int(a), int(b)) for a, b in pairwise(edges)]
 
     def take(self, indices: ArrayLike) -> Batch:
-        """The samples at `indices` (integers, or a boolean mask), in that order."""
-        index = np.asarray(indices)
-        index = np.flatnonzero(index) if index.dtype == np.bool_ else index.astype(np.int64)
+        """The samples at `indices` (integers, or a boolean mask), in that order.
+
+        Raises
+        ------
+        IndexError
+            If an index is out of range or no integer, or a mask has another length.
+        """
+        index = _checked_index(indices, self.size)
         if self.offsets is None:
             return Batch(self.schema, {n: c[index] for n, c in self.columns.items()}, size=len(index))
         counts = np.diff(self.offsets)[index]
@@ -198,10 +203,26 @@ class Batch:
 
 
 def _checked_offsets(offsets: ArrayLike) -> NDArray[np.int64]:
-    out = np.ascontiguousarray(offsets, dtype=np.int64)
-    if out.ndim != 1 or len(out) == 0 or out[0] != 0 or (np.diff(out) < 0).any():
+    found = np.asarray(offsets)
+    if found.ndim != 1 or len(found) == 0 or found.dtype.kind not in "iu":
+        raise SchemaError(
+            f"offsets must be integers, one more than samples; found {found.dtype} of shape {found.shape}"
+        )
+    out = np.ascontiguousarray(found, dtype=np.int64)
+    if out[0] != 0 or (np.diff(out) < 0).any():
         raise SchemaError("offsets must start at 0 and never fall")
     return out
+
+
+def _checked_index(indices: ArrayLike, size: int) -> NDArray[np.int64]:
+    index = np.asarray(indices)
+    if index.dtype == np.bool_:
+        if index.shape != (size,):
+            raise IndexError(f"a mask of shape {index.shape} for {size} samples")
+        return np.flatnonzero(index)
+    if index.ndim != 1 or (index.size and index.dtype.kind not in "iu"):
+        raise IndexError(f"samples are taken by a list of integers, found {index.dtype} of shape {index.shape}")
+    return index.astype(np.int64)
 
 
 def _converted(field: Field, values: ArrayLike) -> Array:
@@ -209,12 +230,18 @@ def _converted(field: Field, values: ArrayLike) -> Array:
     target = np.dtype(field.dtype)
     if array.dtype == target and array.flags.c_contiguous and array.dtype.isnative:
         return array
-    # A number may become wider or change between int and float of the same data, but nothing may become an
-    # integer that had decimals, nor a bool that was a number.
-    both_integers = array.dtype.kind in "iu" and target.kind in "iu"
-    if array.size and not both_integers and not np.can_cast(array.dtype, target, "same_kind"):
+    if array.size and not _fits(array, target):
         raise SchemaError(f"field {field.name!r}: {array.dtype} can't become {field.dtype} without loss")
     return np.ascontiguousarray(array, dtype=target).reshape(array.shape)
+
+
+def _fits(array: Array, target: np.dtype[Any]) -> bool:
+    # An integer may become a float and a float a shorter one, but nothing may become an integer that had decimals
+    # or is out of its range, nor a bool that was a number.
+    if array.dtype.kind in "iu" and target.kind in "iu":
+        limits = np.iinfo(target)
+        return limits.min <= int(array.min()) and int(array.max()) <= limits.max
+    return np.can_cast(array.dtype, target, "same_kind")
 
 
 def _append_sample(schema: Schema, sample: Mapping[str, ArrayLike], parts: dict[str, list[Array]], i: int) -> int:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import cached_property
-from typing import Literal
+from typing import Literal, get_args
 
 import numpy as np
 from numpy.typing import NDArray
@@ -74,8 +74,9 @@ class Committee:
 
     def _mean(self, name: str) -> Floats:
         total = self.members[0].columns[name].astype(np.float64)
-        for member in self.members[1:]:
-            total += member.columns[name]
+        with np.errstate(invalid="ignore", over="ignore"):
+            for member in self.members[1:]:
+                total += member.columns[name]
         total /= len(self.members)
         return total
 
@@ -114,6 +115,8 @@ def reduce_samples(batch: Batch, field: str, how: Reduction) -> Floats:
     ndarray of float64, shape (n,)
         0 for samples without components.
     """
+    if how not in get_args(Reduction):
+        raise ValueError(f"samples are reduced by {', '.join(get_args(Reduction))}, not by {how!r}")
     values = np.asarray(batch.columns[field], np.float64)
     if how == "rms":
         values = np.square(values)

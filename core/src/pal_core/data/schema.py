@@ -6,6 +6,7 @@ import hashlib
 import json
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from dataclasses import field as attribute
 from functools import cached_property
 from typing import Any
 
@@ -43,16 +44,29 @@ class Field:
     dtype: str = "float64"
     shape: tuple[int | str, ...] = ()
     unit: str = ""
-    doc: str = ""
+    doc: str = attribute(default="", compare=False)
 
     def __post_init__(self) -> None:
-        dtype = np.dtype(self.dtype)
+        object.__setattr__(self, "dtype", self._checked_dtype())
+        object.__setattr__(self, "shape", self._checked_shape())
+
+    def _checked_dtype(self) -> str:
+        try:
+            dtype = np.dtype(self.dtype)
+        except TypeError:
+            dtype = np.dtype(object)
         if dtype.kind not in _KINDS:
             raise SchemaError(f"field {self.name!r}: dtype {self.dtype!r} is not boolean, integer or float")
+        name: str = dtype.newbyteorder("=").name
+        return name
+
+    def _checked_shape(self) -> tuple[int | str, ...]:
         if any(isinstance(n, str) for n in self.shape[1:]):
             raise SchemaError(f"field {self.name!r}: only the first dimension may be ragged, shape is {self.shape}")
-        object.__setattr__(self, "dtype", dtype.newbyteorder("=").name)
-        object.__setattr__(self, "shape", tuple(self.shape))
+        shape = tuple(n if isinstance(n, str) else int(n) for n in self.shape)
+        if any(n < 0 for n in shape if isinstance(n, int)):
+            raise SchemaError(f"field {self.name!r}: a dimension is negative, shape is {self.shape}")
+        return shape
 
     @property
     def ragged(self) -> str | None:
@@ -131,8 +145,18 @@ class Schema(Mapping[str, Field]):
         return cls(Field(n, d, tuple(s), u) for n, d, s, u in rows)
 
     def pick(self, names: Iterable[str]) -> Schema:
-        """The named fields, in the given order."""
-        return Schema(self[n] for n in names)
+        """The named fields, in the given order.
+
+        Raises
+        ------
+        SchemaError
+            If there is no field of a name.
+        """
+        names = list(names)
+        for name in names:
+            if name not in self:
+                raise SchemaError(f"no field {name!r} (there are: {', '.join(self) or 'no fields'})")
+        return Schema(self[name] for name in names)
 
     def __or__(self, other: Mapping[str, Field]) -> Schema:
         """Both schemas' fields; a field in both must hold the same data.
