@@ -1,0 +1,124 @@
+"""Rules that tie one table of the settings to another."""
+
+from __future__ import annotations
+
+from pal_core.errors import PluginError
+from pal_core.settings.draft import Draft
+
+__all__ = ["check_rules"]
+
+
+def check_rules(draft: Draft) -> None:
+    """Report every rule that the settings break."""
+    for rule in (_parts, _start, _bootstrap, _files, _committee, _processes, _ranks, _queue, _stop, _no_stop):
+        rule(draft)
+
+
+def _sound(draft: Draft, *keys: str) -> bool:
+    """Whether none of these keys is in error: what stands in for a value in error must not be judged."""
+    return not any(draft.report.blames(tuple(key.split("."))) for key in keys)
+
+
+def _parts(draft: Draft) -> None:
+    given = draft.initial is not None and bool(draft.initial.initial)
+    if "training" in draft.data and "oracle" not in draft.data and not given and _sound(draft, "data.initial"):
+        hint = "add an [oracle], name labelled files in data.initial, or leave [training] out"
+        draft.report.add(("training",), "a table", "no [training], since nothing gives labels", hint)
+    if given and "training" not in draft.data:
+        draft.report.warn(("data", "initial"), "these labels are not used, since there is no [training]")
+    if draft.model and not draft.model.trained and "training" not in draft.data and _sound(draft, "model.trained"):
+        hint = "say model.trained = true if the options name trained weights"
+        draft.report.warn(("model",), "it is neither trained here nor said to be trained", hint)
+
+
+def _start(draft: Draft) -> None:
+    if _starts_untrained(draft) and "oracle" in draft.data and draft.initial and draft.initial.bootstrap == 0:
+        hint = (
+            "set it to a few dozen, name labelled files in data.initial, or start from trained weights (model.trained)"
+        )
+        draft.report.add(("data", "bootstrap"), "0", "more than 0, since nothing else gives the first labels", hint)
+
+
+def _bootstrap(draft: Draft) -> None:
+    walker = draft.kernel("generator")
+    if not (_starts_untrained(draft) and "oracle" in draft.data and walker):
+        return
+    if draft.initial and draft.initial.bootstrap > 0 and "bootstrap" not in walker.spec.capabilities:
+        hint = "name labelled files in data.initial, or start from trained weights (model.trained)"
+        found = f"{walker}, which proposes nothing without a model"
+        draft.report.add(("generator", "kernel"), found, "a generator that can bootstrap", hint)
+
+
+def _starts_untrained(draft: Draft) -> bool:
+    """Whether there is training, but neither labels nor weights to start from."""
+    labels = draft.initial is None or bool(draft.initial.initial)
+    known = draft.model is not None and _sound(draft, "model.trained", "data.initial", "data.bootstrap")
+    return "training" in draft.data and not labels and known and not (draft.model and draft.model.trained)
+
+
+def _files(draft: Draft) -> None:
+    for i, path in enumerate(draft.initial.initial if draft.initial else ()):
+        at = ("data", "initial", i)
+        try:
+            draft.host.reader(path)
+        except PluginError as e:
+            draft.report.add(at, e.message, "", e.hint)
+        if not (draft.base / path.expanduser()).is_file():
+            draft.report.add(at, repr(str(path)), f"an existing file in {draft.base}")
+
+
+def _committee(draft: Draft) -> None:
+    selection = draft.kernel("selection")
+    if draft.model and draft.model.members == 1 and selection and selection.spec.name == "pal.threshold":
+        hint = "take 2 members or more, or another selection"
+        expected = "at least 2, since selection 'pal.threshold' compares members"
+        draft.report.add(("model", "members"), "1", expected, hint)
+
+
+def _processes(draft: Draft) -> None:
+    members = draft.model.members if draft.model else None
+    limits = [
+        ("generator", draft.generator, "generator.walkers", draft.generator.walkers if draft.generator else None),
+        ("model", draft.model, "model.members", members),
+        ("training", draft.training, "model.members", members),
+    ]
+    for name, table, key, limit in limits:
+        if not (table and limit and _sound(draft, f"{name}.processes", key)):
+            continue
+        if table.processes is not None and table.processes > limit:
+            expected = f"at most {key} = {limit}, since a rank needs one at least"
+            draft.report.add((name, "processes"), str(table.processes), expected)
+
+
+def _ranks(draft: Draft) -> None:
+    for i, rule in enumerate(draft.placement):
+        for name in ("training", "oracle"):
+            if getattr(rule, name) and name not in draft.data:
+                draft.report.add(
+                    ("placement", i, name), f"{getattr(rule, name)} ranks", f"none without a [{name}] table"
+                )
+
+
+def _queue(draft: Draft) -> None:
+    sound = _sound(draft, "oracle.ahead", "training.retrain_after")
+    if sound and draft.oracle and draft.training and draft.oracle.ahead is not None:
+        least = draft.training.retrain_after
+        if draft.oracle.ahead < least:
+            expected = f"at least training.retrain_after = {least}, or no round would ever start"
+            draft.report.add(("oracle", "ahead"), str(draft.oracle.ahead), expected)
+
+
+def _stop(draft: Draft) -> None:
+    stop = draft.stop
+    if stop is None:
+        return
+    for key, table in (("labels", "oracle"), ("rounds", "training")):
+        if getattr(stop, key) is not None and table not in draft.data:
+            draft.report.add(("stop", key), str(getattr(stop, key)), f"no such rule without an [{table}] table")
+
+
+def _no_stop(draft: Draft) -> None:
+    rules = ("labels", "steps", "rounds", "wall_time", "converged")
+    if draft.stop and all(getattr(draft.stop, key) is None for key in rules):
+        hint = f"set one of stop.{', stop.'.join(rules)}"
+        draft.report.warn(("stop",), "no stop rule: the run ends only when its walkers or trainers end it", hint)
