@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, NonNegativeInt, PositiveFloat, PositiveInt
+from pydantic.config import JsonDict
 
 __all__ = [
     "CheckTable",
@@ -22,7 +23,7 @@ __all__ = [
     "TrainingTable",
 ]
 
-SECONDS = {"unit": "s"}
+SECONDS: JsonDict = {"unit": "s"}
 
 
 class _Table(BaseModel):
