@@ -115,6 +115,8 @@ class Report:
                 self.add(at, "nothing", "a value" + _unit(info), (info.description or "") if info else "")
             elif kind in ("value_error", "assertion_error"):
                 self.add(at, str(errors[0]["ctx"]["error"]))
+            elif errors[0]["loc"][-1:] == ("[key]",):
+                self.add(at, shown(where[-1]), f"{_expected(errors[0])} as key")
             else:
                 expected = " or ".join(dict.fromkeys(map(_expected, errors)))
                 self.add(at, shown(_value(data, where)), expected + _unit(info))

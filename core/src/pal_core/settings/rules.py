@@ -92,10 +92,10 @@ def _processes(draft: Draft) -> None:
 
 def _ranks(draft: Draft) -> None:
     for i, rule in enumerate(draft.placement):
-        for name in ("training", "oracle"):
+        for name, article in (("training", "a"), ("oracle", "an")):
             if getattr(rule, name) and name not in draft.data:
                 draft.report.add(
-                    ("placement", i, name), f"{getattr(rule, name)} ranks", f"none without a [{name}] table"
+                    ("placement", i, name), f"{getattr(rule, name)} ranks", f"none without {article} [{name}] table"
                 )
 
 
@@ -112,9 +112,9 @@ def _stop(draft: Draft) -> None:
     stop = draft.stop
     if stop is None:
         return
-    for key, table in (("labels", "oracle"), ("rounds", "training")):
+    for key, table, article in (("labels", "oracle", "an"), ("rounds", "training", "a")):
         if getattr(stop, key) is not None and table not in draft.data:
-            draft.report.add(("stop", key), str(getattr(stop, key)), f"no such rule without an [{table}] table")
+            draft.report.add(("stop", key), str(getattr(stop, key)), f"no such rule without {article} [{table}] table")
 
 
 def _no_stop(draft: Draft) -> None:
