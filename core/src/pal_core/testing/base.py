@@ -116,5 +116,7 @@ class KernelContract:
     def test_target_is_a_kernel_of_its_role(self) -> None:
         spec = self.spec()
         target = load_target(spec.target)
-        assert spec.role is self.role, f"{self.name} is a {spec.role.value}, this contract is for a {self.role.value}"
+        assert spec.role is self.role, (
+            f"{self.name} has the role {spec.role.value!r}, this contract is for {self.role.value!r}"
+        )
         assert issubclass(target, BASES[self.role]), f"{spec.target} does not derive from {BASES[self.role].__name__}"

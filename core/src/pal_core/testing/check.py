@@ -23,7 +23,7 @@ class LabelCheckContract(KernelContract, ABC):
     >>> class TestNetForce(LabelCheckContract):
     ...     plugin = "pal_ase.plugin"
     ...     name = "ase.net-force"
-    ...     options: ClassVar = {"limit": 0.01}
+    ...     options = {"limit": 0.01}
     ...
     ...     def sample(self):
     ...         return water()

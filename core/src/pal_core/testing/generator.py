@@ -84,6 +84,7 @@ class GeneratorContract(KernelContract):
             _spoil(feedback)
             if isinstance(proposal, Stop):
                 break
+            check_fits(proposal, self.interface().produces, f"a proposal of {self.name}")
             if bootstrap:
                 walker.bootstrap()
             proposals.append(copied(proposal))
@@ -97,9 +98,7 @@ class GeneratorContract(KernelContract):
     def test_proposals_have_the_fields_of_the_interface(self) -> None:
         proposals = self.walked()
         assert proposals, "the walker stopped before its first proposal"
-        for proposal in proposals:
-            check_fits(proposal, self.interface().produces, f"a proposal of {self.name}")
-            assert _finite(proposal), "a proposal is not finite"
+        assert all(_finite(proposal) for proposal in proposals), "a proposal is not finite"
 
     def test_same_seed_and_index_give_the_same_walk(self) -> None:
         first, second = self.walked(index=3), self.walked(index=3)

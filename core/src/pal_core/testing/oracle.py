@@ -31,7 +31,7 @@ class OracleContract(KernelContract, ABC):
     >>> class TestGfn2(OracleContract):
     ...     plugin = "pal_xtb.plugin"
     ...     name = "xtb.gfn2"
-    ...     options: ClassVar = {"electronic_temperature": 300}
+    ...     options = {"electronic_temperature": 300}
     ...
     ...     def samples(self):
     ...         return [water(), ethanol()]

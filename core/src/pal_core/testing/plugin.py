@@ -46,7 +46,7 @@ class PluginContract:
     --------
     >>> class TestPlugin(PluginContract):
     ...     plugin = "pal_core.builtin.plugin"
-    ...     options: ClassVar = {"pal.threshold": {"field": "energy", "upper": 1.0}}
+    ...     options = {"pal.threshold": {"field": "energy", "upper": 1.0}}
     """
 
     plugin: ClassVar[str]

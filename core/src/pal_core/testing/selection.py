@@ -32,7 +32,7 @@ class SelectionContract(KernelContract):
     >>> class TestThreshold(SelectionContract):
     ...     plugin = "pal_core.builtin.plugin"
     ...     name = "pal.threshold"
-    ...     options: ClassVar = {"field": "forces", "upper": 0.15}
+    ...     options = {"field": "forces", "upper": 0.15}
     """
 
     role: ClassVar[Role] = Role.SELECTION
