@@ -26,6 +26,7 @@ Promises
 --------
 * every chunk is answered exactly once, by `Reply` or `Dismiss`;
 * a group has one batch at a time, and answers that nobody waits for are refused;
+* a refused event raises `IllegalEventError` and changes nothing;
 * every generator host and every prediction host is told to halt exactly once: generator hosts as soon as their chunks
   are answered after `Quieten`, prediction hosts as soon as their group is idle after `Close`;
 * `Quiet` and `Closed` come exactly once each, after the last host concerned has halted.
@@ -36,7 +37,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Literal, NoReturn
 
 __all__ = [
     "Answered",
@@ -259,6 +260,11 @@ class Exchange:
     groups : iterable of iterable of str
         Prediction hosts of each replica of the committee.
     batching : {"ready", "all"}
+
+    Raises
+    ------
+    ValueError
+        If a group has no host or a host has two places: such a group would never, or twice, be told to halt.
     """
 
     walkers: Mapping[str, int]
@@ -280,6 +286,9 @@ class Exchange:
         self._groups = tuple(tuple(g) for g in self.groups)
         self._idle = deque(range(len(self._groups)))
         self._predicting = {h for g in self._groups for h in g}
+        places = [*self._live, *(h for g in self._groups for h in g)]
+        if not all(self._groups) or len(set(places)) != len(places):
+            raise ValueError(f"a group without hosts, or a host with two places: {self._live} and {self._groups}")
 
     def handle(self, event: Event) -> list[Action]:  # noqa: PLR0911 - one return per row of the event table
         """Take one event, return what must be done, in order.
@@ -294,16 +303,13 @@ class Exchange:
             case Proposed(chunk):
                 return self._proposed(chunk)
             case WalkersGone(host, count):
-                self._live[host] -= count
-                self._refuse_if(self._live[host] < 0, f"{host} has ended more walkers than it had")
-                return self._leave()
+                return self._gone(host, count)
             case Answered(host, batch):
                 return self._answered(host, batch)
             case Judged(batch):
                 return self._judged(batch)
             case RerankAsked(request):
-                self._requests.append(request)
-                return self._leave()
+                return self._rerank(request)
             case PauseExchange():
                 self.paused = True
                 return []
@@ -317,10 +323,13 @@ class Exchange:
             case HostHalted(host):
                 return self._halted(host)
 
+    def _refuse(self, why: str) -> NoReturn:
+        recent = "\n  ".join(str(e) for e in self._recent)
+        raise IllegalEventError(f"exchange ({self.phase}): {why}; last events:\n  {recent}")
+
     def _refuse_if(self, bad: bool, why: str) -> None:
         if bad:
-            recent = "\n  ".join(str(e) for e in self._recent)
-            raise IllegalEventError(f"exchange ({self.phase}): {why}; last events:\n  {recent}")
+            self._refuse(why)
 
     # --- chunks and batches
 
@@ -332,6 +341,16 @@ class Exchange:
         if self.phase != "open":
             return [Dismiss(chunk)]
         self._waiting.append(chunk)
+        return self._leave()
+
+    def _gone(self, host: str, count: int) -> list[Action]:
+        self._refuse_if(count > self._live.get(host, -1), f"{host} has ended more walkers than it had")
+        self._live[host] -= count
+        return self._leave()
+
+    def _rerank(self, request: int) -> list[Action]:
+        self._refuse_if(self.phase in ("closing", "closed"), f"asked for ranking {request} after the end")
+        self._requests.append(request)
         return self._leave()
 
     def _leave(self) -> list[Action]:
@@ -362,8 +381,7 @@ class Exchange:
     def _answered(self, host: str, batch: int) -> list[Action]:
         flight = self._flights.get(batch)
         if flight is None or host not in flight.missing:
-            self._refuse_if(True, f"{host} answers batch {batch}, for which nobody waits")
-            return []
+            self._refuse(f"{host} answers batch {batch}, for which nobody waits")
         flight.missing.discard(host)
         if flight.missing:
             return []
@@ -378,8 +396,7 @@ class Exchange:
     def _judged(self, batch: int) -> list[Action]:
         flight = self._flights.get(batch)
         if flight is None or not flight.judging:
-            self._refuse_if(True, f"batch {batch} was not to be judged")
-            return []
+            self._refuse(f"batch {batch} was not to be judged")
         del self._flights[batch]
         return [*(Reply(batch, c) for c in flight.chunks), *self._end_walkers()]
 
@@ -425,7 +442,7 @@ class Exchange:
     def _halted(self, host: str) -> list[Action]:
         self._refuse_if(host not in self._told, f"{host} halted without being told to")
         if host in self._running:
-            self._running.discard(host)
+            self._running.remove(host)
             return self._end_walkers()
         self._refuse_if(host not in self._predicting, f"{host} halted twice")
         self._predicting.discard(host)

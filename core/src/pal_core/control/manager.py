@@ -28,13 +28,14 @@ beyond its limit, to `Abandon`. A failure of a host halts everything at once, wi
 
 from __future__ import annotations
 
+import math
 from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
 from pal_core.control import vocabulary as v
-from pal_core.control.queue import OracleQueue, Ticket
+from pal_core.control.queue import HIGHEST, OracleQueue, Ticket
 from pal_core.control.rounds import Rounds
 from pal_core.control.stopping import StopRules, Tally
 
@@ -43,11 +44,11 @@ __all__ = ["PHASES", "Manager", "ManagerPlan"]
 Phase = Literal["starting", "bootstrapping", "running", "draining", "finishing", "halting", "ended"]
 
 PHASES: dict[Phase, tuple[Phase, ...]] = {
-    "starting": ("bootstrapping", "running", "halting"),
+    "starting": ("bootstrapping", "running", "halting", "ended"),
     "bootstrapping": ("running", "draining", "halting"),
     "running": ("draining", "halting"),
     "draining": ("finishing", "halting"),
-    "finishing": ("halting",),
+    "finishing": ("halting", "ended"),
     "halting": ("ended",),
     "ended": (),
 }
@@ -96,6 +97,8 @@ class Manager:
         Labels that count for the stop rule, from earlier parts.
     buffered : sequence of int
         Samples whose labels wait to be trained on (initial data, or all labels of a resumed run).
+    rounds : int
+        Training rounds completed in earlier parts of the run.
     """
 
     def __init__(
@@ -104,14 +107,15 @@ class Manager:
         waiting: Sequence[Ticket] = (),
         labelled: int = 0,
         buffered: Sequence[int] = (),
+        rounds: int = 0,
     ) -> None:
         self.plan = plan
         self.phase: Phase = "starting"
         self.queue = OracleQueue(plan.queue, plan.per_walker)
         for ticket in waiting:
             self.queue.waiting[ticket.sample] = ticket
-        self.tally = Tally(plan.rules, labels=labelled)
-        self.rounds = Rounds(plan.trainers, plan.retrain_after)
+        self.tally = Tally(plan.rules, labels=labelled, rounds=rounds)
+        self.rounds = Rounds(plan.trainers, plan.retrain_after, rounds)
         self.rounds.buffer.extend(buffered)
         self.outcome: v.Outcome = "done"
         self.reason = ""
@@ -125,6 +129,7 @@ class Manager:
         self._bootstrap_missing = 0
         self._exploring = False
         self._walkers_quiet = False
+        self._closing = False
         self._asked: tuple[int, tuple[int, ...]] | None = None
         self._requests = 0
         self._labelling = False
@@ -175,13 +180,11 @@ class Manager:
                 return self._training_over()
             case v.WalkersQuiet():
                 self._walkers_quiet = True
-                return self._halting()
+                return self._gone(self.plan.walker_hosts)
             case v.ExchangeClosed():
-                self._running -= {"exchange", *self.plan.walker_hosts, *self.plan.predictors}
-                return self._halting()
+                return self._gone(("exchange", *self.plan.walker_hosts, *self.plan.predictors))
             case v.HostHalted(host):
-                self._running.discard(host)
-                return self._halting()
+                return self._gone((host,))
             case v.StopAsked(reason):
                 return self._stop("interrupted", reason)
             case v.Tick():
@@ -191,24 +194,29 @@ class Manager:
     # --- start
 
     def _host_ready(self, host: str) -> list[v.Action]:
-        self._unready.discard(host)
+        if host not in self._unready:
+            return []
+        self._unready.remove(host)
         if self._unready or self.phase != "starting":
             return []
+        self._deadline = self._now + self.plan.startup_limit
         return [v.InspectFirst(self.plan.oracles[0])] if self.plan.oracles else self._begin()
 
     def _begin(self) -> list[v.Action]:
-        if self.phase != "starting":
+        if self.phase != "starting" or self._unready:
             return []
         actions: list[v.Action] = [v.StartHosts()]
         if not self.plan.trainers or self.plan.trained:
             actions += self._explore()
         else:
             self.phase = "bootstrapping"
+            waiting = sum(t.score == math.inf for t in self.queue.waiting.values())
             if not self.rounds.buffer:
-                waiting = sum(t.score == float("inf") for t in self.queue.waiting.values())
                 self._bootstrap_missing = max(self.plan.bootstrap - waiting, 0)
                 if self._bootstrap_missing:
                     actions.append(v.AskBootstrap(self._bootstrap_missing))
+            if waiting:
+                return actions  # a bootstrap was cut short: the first round waits for the rest of its labels
         if self.plan.trainers and self.rounds.buffer:
             actions.append(v.Release(*self.rounds.release()))
         return actions
@@ -225,7 +233,7 @@ class Manager:
             self._bootstrap_missing = max(self._bootstrap_missing - 1, 0)
         if self.phase not in ("bootstrapping", "running"):
             return [v.Discard((event.sample,), "stopping")]
-        score = float("inf") if event.bootstrap else event.score
+        score = math.inf if event.bootstrap else min(event.score, HIGHEST)
         dropped = self.queue.put(Ticket(event.sample, event.walker, score))
         if dropped == event.sample:
             return [v.Discard((dropped,), "queue full")]
@@ -238,7 +246,8 @@ class Manager:
             self._idle.append(host)
 
     def _label(self, host: str, sample: int, admitted: bool) -> list[v.Action]:
-        if self.queue.land(host, sample) is None:
+        ticket = self.queue.land(host, sample)
+        if ticket is None:
             return []
         self._free(host)
         if admitted:
@@ -246,7 +255,7 @@ class Manager:
             self.tally.labels += 1
             self.rounds.buffer.append(sample)
             return []
-        return self._given_up(sample, 1)
+        return self._given_up(sample, ticket.attempts + 1)
 
     def _missed(self, host: str, sample: int, final: bool) -> list[v.Action]:
         ticket = self.queue.land(host, sample)
@@ -287,9 +296,10 @@ class Manager:
         left = self.tally.labels_left
         if left is not None and len(self.queue.flying) >= left:
             return False
-        ahead = self.plan.ahead
-        if ahead is None or self.phase != "running" or self.plan.serial:
+        if self.plan.ahead is None or self.phase != "running" or self.plan.serial or not self.plan.trainers:
             return True
+        # Fewer labels than make a round would never be trained on, and nothing would ever be dispatched again.
+        ahead = max(self.plan.ahead, self.plan.retrain_after)
         return self.rounds.waiting_labels + len(self.queue.flying) < ahead
 
     # --- the steady state, after every event
@@ -307,7 +317,7 @@ class Manager:
 
     def _bootstrapped(self) -> list[v.Action]:
         """Release the first round once every bootstrap sample is labelled or given up."""
-        if self._bootstrap_missing or self.queue.waiting or self.queue.flying or self.rounds.released:
+        if self._bootstrap_missing or self.queue.waiting or self.queue.flying or self.rounds.sizes:
             return []
         if not self.rounds.buffer:
             return self._fail("none of the bootstrap samples could be labelled")
@@ -316,7 +326,7 @@ class Manager:
     def _serial(self) -> list[v.Action]:
         """Explore until a release is worth of samples, then label all of them, then train, then explore again."""
         if not self._labelling:
-            if not self.plan.oracles or len(self.queue) < self.plan.retrain_after:
+            if not self.plan.oracles or len(self.queue) < self._serial_share:
                 return []
             self._labelling = True
             return [v.PauseWalkers()]
@@ -326,6 +336,14 @@ class Manager:
             return [v.Release(*self.rounds.release())]
         self._labelling = False
         return [v.ResumeWalkers()]
+
+    @property
+    def _serial_share(self) -> int:
+        """Samples that are labelled in one go: a round's worth, or as many as the bounds of the queue ever let wait."""
+        plan = self.plan
+        walkers = plan.rules.walkers - self.tally.walkers_ended
+        held = plan.queue if plan.per_walker is None else min(plan.queue, plan.per_walker * max(walkers, 1))
+        return min(plan.retrain_after, held)
 
     def _round_over(self, host: str, number: int) -> list[v.Action]:
         if not self.rounds.end(host, number):
@@ -353,16 +371,22 @@ class Manager:
             self.outcome, self.reason = outcome, reason
             return self._halt_all()
         if self.phase not in ("bootstrapping", "running"):
-            if outcome == "interrupted" and self.phase == "finishing":
-                # Asked twice, or during the last round: what is trained so far must do.
-                self.outcome, self.reason = outcome, reason
-                return self._halt_some()
-            return []
+            return self._hurry(outcome, reason)
         self.phase = "draining"
         self.outcome, self.reason = outcome, reason
         longest = self.plan.stop_limit if outcome == "interrupted" else self.plan.label_limit + self.plan.stop_limit
         self._deadline = self._now + longest
         return [v.QuietenExchange()]
+
+    def _hurry(self, outcome: v.Outcome, reason: str) -> list[v.Action]:
+        """Someone asks to stop a run that is ending by a rule: labels have less time, training none."""
+        if outcome != "interrupted" or self.outcome != "done" or self.phase not in ("draining", "finishing"):
+            return []
+        self.outcome, self.reason = outcome, reason
+        if self.phase == "finishing":
+            return self._halt_some()
+        self._deadline = min(self._deadline, self._now + self.plan.stop_limit)
+        return []
 
     def _fail(self, reason: str) -> list[v.Action]:
         """End at once; what flies waits again in the next part of the run."""
@@ -403,6 +427,12 @@ class Manager:
         self._deadline = self._now + self.plan.stop_limit
         return [*self._return(), *self._tell(self.plan.hosts), *self._halting()]
 
+    def _gone(self, hosts: Sequence[str]) -> list[v.Action]:
+        """These hosts have halted; who hasn't been told by this machine has been told by the exchange."""
+        self._running.difference_update(hosts)
+        self._told.update(hosts)
+        return self._halting()
+
     def _return(self) -> list[v.Action]:
         flying = tuple(t.sample for t in self.queue.flying.values())
         self.queue.flying.clear()
@@ -415,10 +445,23 @@ class Manager:
             self.phase = "ended"
             return [v.Finished(self.outcome, self.reason)]
         others = {*self.plan.trainers, *self.plan.oracles}
-        if self._walkers_quiet and not (self._running & others) and "exchange" not in self._told:
-            self._told.add("exchange")
-            return [v.CloseExchange()]
-        return []
+        if self._closing or "exchange" in self._told or not self._walkers_quiet or self._running & others:
+            return []
+        self._closing = True
+        self._deadline = self._now + self.plan.stop_limit
+        return [v.CloseExchange()]
+
+    @property
+    def _awaited(self) -> set[str]:
+        """Hosts whose answer this phase waits for."""
+        if self.phase == "starting":
+            return self._unready or set(self.plan.oracles[:1])
+        if self.phase == "finishing":
+            return set(self.rounds.hosts) - self.rounds.finished
+        if self._closing:
+            return self._running
+        silent = self._running & self._told
+        return silent if self._walkers_quiet else silent | self._running & {"exchange", *self.plan.walker_hosts}
 
     def _overdue(self) -> list[v.Action]:
         limit = self.plan.label_limit + self.plan.stop_limit
@@ -428,7 +471,7 @@ class Manager:
         if self.phase in ("bootstrapping", "running") or self._now <= self._deadline:
             return []
         if self.phase == "draining":
-            return [*self._return(), *self._halt_some()]
-        missing = tuple(sorted(self._unready if self.phase == "starting" else self._running))
-        doing, self.phase = self.phase, "ended"
+            return self._return()  # with nothing left to wait for, draining is over
+        missing, doing = tuple(sorted(self._awaited)), self.phase
+        self.phase = "ended"
         return [v.Abandon(missing, doing)]

@@ -6,7 +6,10 @@ import math
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
-__all__ = ["OracleQueue", "Ticket"]
+__all__ = ["HIGHEST", "OracleQueue", "Ticket"]
+
+HIGHEST = math.nextafter(math.inf, 0.0)
+"""Score of samples of which nothing is known: dropped after all others, but not exempt from the bounds."""
 
 
 @dataclass(slots=True)
@@ -20,7 +23,7 @@ class Ticket:
     walker : int
         Walker that proposed it, -1 if none did.
     score : float
-        Uncertainty; infinite for samples that must not be dropped.
+        Uncertainty; infinite for samples that must not be dropped. NaN becomes `HIGHEST`.
     attempts : int
         Attempts that have failed.
     tried : set of str
@@ -32,6 +35,10 @@ class Ticket:
     score: float = math.inf
     attempts: int = 0
     tried: set[str] = field(default_factory=set)
+
+    def __post_init__(self) -> None:
+        if math.isnan(self.score):
+            self.score = HIGHEST
 
 
 @dataclass
@@ -61,8 +68,9 @@ class OracleQueue:
         self.waiting[ticket.sample] = ticket
         if self.per_walker is not None and ticket.walker >= 0:
             same = [t for t in self.waiting.values() if t.walker == ticket.walker]
-            if len(same) > self.per_walker:
-                return self._drop_least(same)
+            dropped = self._drop_least(same) if len(same) > self.per_walker else None
+            if dropped is not None:
+                return dropped
         if len(self.waiting) > self.bound:
             return self._drop_least(self.waiting.values())
         return None
@@ -76,7 +84,7 @@ class OracleQueue:
         return least.sample
 
     def take(self, oracle: str) -> Ticket | None:
-        """Hand the next sample to an idle oracle; one that this oracle failed on only if no other has fewer failures.
+        """Hand the next sample to an idle oracle; one that it has failed on only if it has failed on all that wait.
 
         Returns None if nothing waits.
         """
@@ -107,9 +115,9 @@ class OracleQueue:
         list of int
             Samples dropped: asked for, still waiting, not kept. Those with infinite score stay, last.
         """
-        kept, asked = list(kept), set(asked)
-        order = [s for s in kept if s in self.waiting]
-        out = [s for s in self.waiting if s in asked and s not in set(order)]
+        asked = set(asked)
+        order = dict.fromkeys(s for s in kept if s in asked and s in self.waiting)
+        out = [s for s in self.waiting if s in asked and s not in order]
         safe = [s for s in out if self.waiting[s].score == math.inf]
         newer = [s for s in self.waiting if s not in asked]
         self.waiting = {s: self.waiting[s] for s in [*order, *safe, *newer]}

@@ -16,32 +16,35 @@ class Rounds:
         Training hosts; without any, labels are never released.
     retrain_after : int
         Labels that make a release.
+    before : int
+        Rounds completed in earlier parts of the run; numbers go on from there.
     """
 
-    def __init__(self, hosts: Iterable[str], retrain_after: int) -> None:
+    def __init__(self, hosts: Iterable[str], retrain_after: int, before: int = 0) -> None:
         self.hosts = tuple(hosts)
         self.retrain_after = retrain_after
+        self.before = before
         self.buffer: list[int] = []
         self.sizes: list[int] = []
-        self.started = dict.fromkeys(self.hosts, 0)
-        self.over = dict.fromkeys(self.hosts, 0)
+        self.started = dict.fromkeys(self.hosts, before)
+        self.over = dict.fromkeys(self.hosts, before)
         self.finished: set[str] = set()
 
     @property
     def released(self) -> int:
-        """Number of the last round released, 0 before any."""
-        return len(self.sizes)
+        """Number of the last round released."""
+        return self.before + len(self.sizes)
 
     @property
     def completed(self) -> int:
         """Rounds that every host has ended."""
-        return min(self.over.values(), default=0)
+        return min(self.over.values(), default=self.before)
 
     @property
     def waiting_labels(self) -> int:
         """Labels that some host has not begun to train on."""
-        begun = min(self.started.values(), default=0)
-        return len(self.buffer) + sum(self.sizes[begun:])
+        begun = min(self.started.values(), default=self.before)
+        return len(self.buffer) + sum(self.sizes[begun - self.before :])
 
     @property
     def due(self) -> bool:

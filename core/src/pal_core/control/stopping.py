@@ -40,7 +40,9 @@ class Tally:
     _window: deque[tuple[int, int]] = field(default_factory=deque)
 
     def predicted(self, samples: int, selected: int) -> None:
-        """Count predicted samples; for convergence only those since the last call matter beyond the window."""
+        """Count predicted samples; the window keeps as many of the last calls as hold `StopRules.window` samples."""
+        if not samples:
+            return
         self.steps += samples
         self.selected += selected
         self._window.append((samples, selected))
@@ -73,9 +75,9 @@ class Tally:
         return self._wish() or self._converged()
 
     def _wish(self) -> str | None:
-        if self.walkers_ended >= (1 if self.rules.generators == "any" else self.rules.walkers):
+        if self.walkers_ended and self.walkers_ended >= (1 if self.rules.generators == "any" else self.rules.walkers):
             return f"{self.walkers_ended} of {self.rules.walkers} walkers ended ({self.last_reason})"
-        if len(self.wishes) >= (1 if self.rules.training == "any" else self.rules.members):
+        if self.wishes and len(self.wishes) >= (1 if self.rules.training == "any" else self.rules.members):
             member, why = next(iter(self.wishes.items()))
             return f"training of member {member} asked to stop ({why})"
         return None

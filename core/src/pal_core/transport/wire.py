@@ -1,15 +1,19 @@
 """The wire format: one contiguous buffer per message, no pickle.
 
 Layout: magic ``PAL1``, header length (uint32, little-endian), header (JSON, UTF-8), then the arrays named in the
-header one after the other, each starting at a multiple of 8 bytes. The header is ``[kind, to, sender, fields]``; in
-it an array stands as ``{"a": [dtype, shape]}``, a batch as ``{"b": [schema id, samples, rows]}`` (offsets first if the
-schema is ragged, then the columns in schema order), a mapping as ``{"m": {...}}``.
+header one after the other, each starting at a multiple of 8 bytes; nothing follows the last one but padding to the next
+multiple of 8. The header is ``[kind, to, sender, fields]``; in it an array stands as ``{"a": [dtype, shape]}``, a batch
+as ``{"b": [schema id, samples, rows]}`` (offsets first if the schema is ragged, then the columns in schema order; rows
+is the length of ragged columns, -1 without any), a mapping as ``{"m": {...}}``. Arrays are boolean, integer or float,
+little-endian and in C order, whatever the sender's were.
 """
 
 from __future__ import annotations
 
 import dataclasses
 import json
+import math
+import re
 from collections.abc import Iterable, Mapping
 from typing import Any
 
@@ -25,6 +29,11 @@ _MAGIC = b"PAL1"
 _START = 8
 _ALIGN = 8
 _SAFE_KINDS = "biuf"
+_OFFSETS = np.dtype("<i8")
+_SAFE_DTYPE = re.compile(r"[<|][biuf]\d{1,2}")
+_FIELDS = {name: len(dataclasses.fields(cls)) for name, cls in KINDS.items()}
+_MALFORMED = (AttributeError, LookupError, OverflowError, RecursionError, TypeError, ValueError)
+"""What reading a header of unexpected form may raise."""
 
 Array = NDArray[Any]
 
@@ -46,9 +55,18 @@ class Wire:
         self._schemas = {s.id: s for s in schemas}
 
     def encode(self, to: str, sender: str, message: Message) -> bytearray:
-        """One buffer that holds the message; every payload is copied once, into place."""
+        """One buffer that holds the message; every payload is copied once, into place.
+
+        Raises
+        ------
+        WireError
+            If an array is not of numbers, or a batch has a schema that was not agreed on.
+        """
         arrays: list[Array] = []
-        fields = [self._pack(getattr(message, f.name), arrays) for f in dataclasses.fields(message)]
+        try:
+            fields = [self._pack(getattr(message, f.name), arrays) for f in dataclasses.fields(message)]
+        except WireError as error:
+            raise WireError(f"{type(message).__name__} from {sender} to {to}: {error}") from error
         header = json.dumps([type(message).__name__, to, sender, fields], separators=(",", ":")).encode()
         position = _aligned(_START + len(header))
         starts = []
@@ -60,7 +78,7 @@ class Wire:
         out[4:8] = len(header).to_bytes(4, "little")
         out[_START : _START + len(header)] = header
         for start, array in zip(starts, arrays, strict=True):
-            np.frombuffer(out, array.dtype, array.size, start)[:] = array.ravel()
+            np.ndarray(array.shape, _little(array.dtype), out, start)[...] = array
         return out
 
     def decode(self, buffer: bytearray | memoryview | bytes) -> tuple[str, str, Message]:
@@ -69,21 +87,37 @@ class Wire:
         Raises
         ------
         WireError
-            If the buffer is not a message, is cut short, or names an unknown schema.
+            If the buffer is not a message, is cut short or too long, or names an unknown schema.
         """
+        try:
+            return self._decode(buffer)
+        except WireError:
+            raise
+        except _MALFORMED as error:
+            raise WireError(f"malformed message: {type(error).__name__}: {error}") from error
+
+    def _decode(self, buffer: bytearray | memoryview | bytes) -> tuple[str, str, Message]:
         if bytes(buffer[:4]) != _MAGIC:
             raise WireError("not a PAL message")
-        length = int.from_bytes(buffer[4:8], "little")
-        try:
-            kind, to, sender, fields = json.loads(bytes(buffer[_START : _START + length]))
-            cls = KINDS[kind]
-        except (ValueError, KeyError) as error:
-            raise WireError(f"unreadable message header: {error}") from error
-        reader = _Reader(buffer, _aligned(_START + length))
-        return to, sender, cls(*[self._unpack(f, reader) for f in fields])
+        length = int.from_bytes(buffer[4:_START], "little")
+        reader = _Reader(buffer, _START)
+        reader.skip(length)
+        kind, to, sender, fields = json.loads(bytes(buffer[_START : _START + length]))
+        if kind not in KINDS:
+            raise WireError(f"a message of unknown kind {kind!r}")
+        if not (isinstance(to, str) and isinstance(sender, str) and isinstance(fields, list)):
+            raise WireError(f"{kind} without two addresses and a list of fields")
+        if len(fields) != _FIELDS[kind]:
+            raise WireError(f"{kind} with {len(fields)} fields, {_FIELDS[kind]} wanted: another version of pal-core?")
+        message = KINDS[kind](*[self._unpack(f, reader) for f in fields])
+        if reader.position != len(buffer):
+            raise WireError(f"{kind} ends at byte {reader.position}, but there are {len(buffer)} bytes")
+        return to, sender, message
 
     def _pack(self, value: Any, arrays: list[Array]) -> Any:
         if isinstance(value, Batch):
+            if value.schema.id not in self._schemas:
+                raise WireError(f"a batch of {value.schema}, which was not agreed on at the start")
             rows = -1
             if value.offsets is not None:
                 rows = int(value.offsets[-1])
@@ -91,9 +125,10 @@ class Wire:
             arrays.extend(value.columns.values())
             return {"b": [value.schema.id, value.size, rows]}
         if isinstance(value, np.ndarray):
-            value = np.ascontiguousarray(value).reshape(value.shape)
+            if value.dtype.kind not in _SAFE_KINDS:
+                raise WireError(f"an array of type {value.dtype}; only booleans, integers and floats can be sent")
             arrays.append(value)
-            return {"a": [value.dtype.str, value.shape]}
+            return {"a": [_little(value.dtype).str, value.shape]}
         if isinstance(value, Mapping):
             return {"m": {str(k): self._pack(v, arrays) for k, v in value.items()}}
         if isinstance(value, (tuple, list)):
@@ -107,19 +142,27 @@ class Wire:
             return value
         ((tag, body),) = value.items()
         if tag == "a":
-            return reader.array(body[0], tuple(body[1]))
+            dtype, shape = body
+            if not _SAFE_DTYPE.fullmatch(dtype):
+                raise WireError(f"an array of type {dtype!r}")
+            return reader.array(np.dtype(dtype), shape)
         if tag == "m":
             return {k: self._unpack(v, reader) for k, v in body.items()}
-        schema_id, size, rows = body
-        return self._unpack_batch(schema_id, size, rows, reader)
+        if tag == "b":
+            schema_id, size, rows = body
+            return self._unpack_batch(schema_id, size, rows, reader)
+        raise WireError(f"a value of unknown kind {tag!r}")
 
     def _unpack_batch(self, schema_id: str, size: int, rows: int, reader: _Reader) -> Batch:
         schema = self._schemas.get(schema_id)
         if schema is None:
             raise WireError(f"a batch of schema {schema_id}, which was not agreed on at the start")
-        offsets = reader.array("<i8", (size + 1,)) if schema.ragged else None
-        columns = {f.name: reader.array(f.dtype, (rows if f.ragged else size, *f.inner)) for f in schema.values()}
-        return Batch(schema, columns, offsets, size=size)
+        offsets = reader.array(_OFFSETS, [_length(size) + 1]) if schema.ragged else None
+        columns = {
+            name: reader.array(_little(np.dtype(f.dtype)), [rows if f.ragged else size, *f.inner])
+            for name, f in schema.items()
+        }
+        return Batch(schema, columns, offsets, size=_length(size))
 
 
 class _Reader:
@@ -129,17 +172,31 @@ class _Reader:
         self.buffer = buffer
         self.position = position
 
-    def array(self, dtype: str, shape: tuple[int, ...]) -> Array:
-        kind = np.dtype(dtype)
-        if kind.kind not in _SAFE_KINDS or any(n < 0 for n in shape):
-            raise WireError(f"an array of type {dtype} and shape {shape}")
-        count = int(np.prod(shape, dtype=np.int64))
-        end = self.position + count * kind.itemsize
+    def skip(self, count: int) -> None:
+        """Pass over so many bytes and their padding, which must be there."""
+        end = _aligned(self.position + count)
         if end > len(self.buffer):
             raise WireError(f"the message ends at byte {len(self.buffer)}, {end} wanted")
-        out = np.frombuffer(self.buffer, kind, count, self.position) if count else np.empty(0, kind)
-        self.position = _aligned(end)
-        return out.reshape(shape)
+        self.position = end
+
+    def array(self, dtype: np.dtype[Any], shape: list[int]) -> Array:
+        """The next array. Nothing is allocated, whatever the shape says: it is a view, or too long and refused."""
+        count = math.prod(_length(n) for n in shape)
+        start = self.position
+        self.skip(count * dtype.itemsize)
+        return np.frombuffer(self.buffer, dtype, count, start).reshape(shape)
+
+
+def _length(n: Any) -> int:
+    """A number of elements, as opposed to anything else that JSON can hold."""
+    if type(n) is not int or n < 0:
+        raise WireError(f"a length of {n!r}")
+    return n
+
+
+def _little(dtype: np.dtype[Any]) -> np.dtype[Any]:
+    little: np.dtype[Any] = dtype.newbyteorder("<")
+    return little
 
 
 def _aligned(n: int) -> int:
