@@ -34,7 +34,6 @@ class Message:
 class Ready(Message):
     """A host has built its kernels. Generator hosts add their walkers' first samples."""
 
-    versions: Mapping[str, str]
     first: Batch | None = None
 
 

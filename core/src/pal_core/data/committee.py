@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from pal_core.data.batch import Batch
 from pal_core.data.schema import Field, Schema, SchemaError
 
-__all__ = ["Committee", "Reduction", "reduce_samples"]
+__all__ = ["Committee", "Reduction", "as_floats", "reduce_samples"]
 
 Reduction = Literal["max", "mean", "rms"]
 Floats = NDArray[np.float64]
@@ -96,8 +96,13 @@ class Committee:
 
     def _batch(self, columns: dict[str, Floats]) -> Batch:
         first = self.members[0]
-        schema = Schema(Field(f.name, "float64", f.shape, f.unit) for f in first.schema.values())
+        schema = as_floats(first.schema)
         return Batch(schema, columns, first.offsets, size=len(first))
+
+
+def as_floats(schema: Schema) -> Schema:
+    """The schema of committee statistics: the same fields, all float64."""
+    return Schema(Field(f.name, "float64", f.shape, f.unit) for f in schema.values())
 
 
 def reduce_samples(batch: Batch, field: str, how: Reduction) -> Floats:

@@ -13,6 +13,7 @@ import sqlite3
 import time
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import IO, Any
 
@@ -79,7 +80,9 @@ class Store:
             self._db.execute("PRAGMA journal_mode = WAL")
             self._db.execute("PRAGMA synchronous = NORMAL")
         if new:
-            self._db.executescript(f"BEGIN; {TABLES} INSERT INTO meta VALUES ('format', '{FORMAT}'); COMMIT;")
+            self._db.executescript(f"BEGIN; {TABLES}")
+            self.set_meta("format", str(FORMAT))
+            self.commit()
         found = int(self.meta("format") or 0)
         if found > FORMAT:
             raise StoreError(f"{self.path} has format {found}, this pal-core knows {FORMAT}", "update pal-core")
@@ -112,7 +115,7 @@ class Store:
         """Write a value of the table ``meta``."""
         self._write("INSERT OR REPLACE INTO meta VALUES (?, ?)", key, value)
 
-    @property
+    @cached_property
     def schemas(self) -> tuple[Schema, Schema]:
         """Schemas of samples and of labels, as agreed on by the run's first session."""
         texts = self.meta("samples") or "[]", self.meta("labels") or "[]"
@@ -130,6 +133,7 @@ class Store:
             self.set_meta("samples", json.dumps(samples.to_json()))
             self.set_meta("labels", json.dumps(labels.to_json()))
             self.commit()
+            self.__dict__.pop("schemas", None)
             return
         for what, found, wanted in zip(("samples", "labels"), self.schemas, (samples, labels), strict=True):
             if found != wanted:
@@ -176,7 +180,7 @@ class Store:
         return int(self._db.execute("SELECT COALESCE(MAX(id), 0) + 1 FROM samples").fetchone()[0])
 
     def add_sample(
-        self, number: int, sample: Mapping[str, Any], origin: str, walker: int, version: int, score: float | None
+        self, number: int, sample: Mapping[str, Any], *, origin: str, walker: int, version: int, score: float | None
     ) -> None:
         """Store a new sample that waits for a label."""
         finite = score if score is not None and np.isfinite(score) else None
@@ -204,6 +208,7 @@ class Store:
         number: int,
         attempt: int,
         host: str,
+        *,
         seconds: float,
         failure: str = "",
         text: str = "",
@@ -228,6 +233,11 @@ class Store:
         blob = None if label is None else pack(self.schemas[1], label)
         self._write("INSERT OR REPLACE INTO quarantine VALUES (?, ?, ?, ?)", number, time.time(), reason, blob)
         self._set_state([number], "quarantined")
+
+    def is_quarantined(self, number: int) -> bool:
+        """Whether a sample has been set aside."""
+        row = self._db.execute("SELECT 1 FROM quarantine WHERE sample = ?", (number,)).fetchone()
+        return row is not None
 
     def drop(self, numbers: Iterable[int], why: str, unseen: int = 0) -> None:
         """Mark stored samples as dropped, and count them and `unseen` ones that were never stored."""
@@ -297,7 +307,7 @@ class Store:
     # --- training and history
 
     def add_round(
-        self, number: int, member: int, version: int, epoch: int, labels: int, metrics: Mapping[str, float]
+        self, number: int, member: int, *, version: int, epoch: int, labels: int, metrics: Mapping[str, float]
     ) -> None:
         """Store how a member did in a round."""
         self._write(

@@ -48,7 +48,7 @@ CREATE TABLE dropped (
     session INTEGER NOT NULL, why TEXT NOT NULL, count INTEGER NOT NULL, PRIMARY KEY (session, why));
 CREATE TABLE journal (time REAL NOT NULL, session INTEGER NOT NULL, source TEXT NOT NULL, text TEXT NOT NULL);
 """
-"""``samples.state`` is one of waiting, labelled, quarantined, dropped; ``samples.origin`` of initial, bootstrap, active.
+"""``samples.state`` is waiting, labelled, quarantined or dropped; ``samples.origin`` is initial, bootstrap or active.
 Times are seconds since 1970; ``history.time`` is as well."""
 
 

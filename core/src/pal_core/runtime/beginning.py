@@ -1,0 +1,138 @@
+"""What the manager begins with: machine and numbers from the settings, the store and initial files."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pal_core.control.manager import Manager, ManagerPlan
+from pal_core.control.queue import Ticket
+from pal_core.control.stopping import StopRules
+from pal_core.data import SchemaError
+from pal_core.errors import PalError
+from pal_core.plugins.host import PluginHost
+from pal_core.runtime.checkpoint import rounds_on_disk
+from pal_core.runtime.host import Setup
+from pal_core.settings.model import OracleTable, Settings, StopTable, TrainingTable
+from pal_core.spec import load_target
+from pal_core.store.store import Store
+
+__all__ = ["InitialDataError", "begin", "read_initial", "validation_mask"]
+
+
+class InitialDataError(PalError):
+    """A file of ``data.initial`` can't be used."""
+
+    exit_code = 2
+
+
+def begin(setup: Setup, store: Store) -> Manager:
+    """The manager machine, as the store leaves it: empty, or where earlier sessions stopped."""
+    trained = setup.loaded.settings.model.trained
+    rounds = min((max(rounds_on_disk(setup.directory, k), default=0) for k in _members(setup)), default=0)
+    plan = _machine_plan(setup, trained or rounds > 0)
+    waiting = [
+        Ticket(
+            s.id,
+            s.walker,
+            float("inf") if s.origin == "bootstrap" or s.score is None else s.score,
+            min(s.attempts, plan.retries),
+        )
+        for s in store.waiting()
+    ]
+    counts = store.counts()
+    made = sum(n for k, n in counts.items() if k.startswith("labels_") and k != "labels_initial")
+    return Manager(plan, waiting if plan.oracles else (), made, store.labelled(), rounds)
+
+
+def _members(setup: Setup) -> range:
+    return range(setup.loaded.settings.model.members)
+
+
+def _machine_plan(setup: Setup, trained: bool) -> ManagerPlan:
+    settings, plan = setup.loaded.settings, setup.plan
+    oracle = settings.oracle or OracleTable(kernel="")
+    training = settings.training or TrainingTable()
+    return ManagerPlan(
+        oracles=plan.addresses("oracle"),
+        trainers=plan.addresses("training"),
+        walker_hosts=plan.addresses("generator"),
+        predictors=plan.addresses("prediction"),
+        rules=_rules(settings, settings.stop),
+        bootstrap=settings.data.bootstrap if settings.oracle else 0,
+        trained=trained,
+        retrain_after=training.retrain_after,
+        retries=oracle.retries,
+        give_up_after=oracle.give_up_after,
+        queue=oracle.queue,
+        per_walker=oracle.per_walker,
+        ahead=oracle.ahead,
+        rerank=settings.selection.rerank,
+        serial=settings.run.schedule == "serial",
+        final_time=training.final_time,
+        label_limit=oracle.timeout,
+        startup_limit=settings.run.startup_limit,
+        stop_limit=settings.run.stop_limit,
+    )
+
+
+def _rules(settings: Settings, stop: StopTable) -> StopRules:
+    return StopRules(
+        labels=stop.labels,
+        steps=stop.steps,
+        rounds=stop.rounds,
+        wall_time=stop.wall_time,
+        uncertain=stop.converged.uncertain if stop.converged else None,
+        window=stop.converged.window if stop.converged else 1000,
+        generators=stop.generators,
+        training=stop.training,
+        walkers=settings.generator.walkers,
+        members=settings.model.members,
+    )
+
+
+def read_initial(setup: Setup, store: Store, plugins: PluginHost) -> int:
+    """Store the labelled samples of ``data.initial``, once in the life of a run.
+
+    Returns
+    -------
+    int
+        Labels read.
+
+    Raises
+    ------
+    InitialDataError
+        If a file can't be read or lacks a column.
+    """
+    paths = setup.loaded.initial
+    if not paths or store.meta("initial") is not None:
+        return 0
+    samples, labels = store.schemas
+    count = 0
+    for path in paths:
+        spec = plugins.reader(path)
+        try:
+            batch = load_target(str(spec.read))(path, setup.labelled_schema)
+        except (SchemaError, ValueError, OSError, KeyError) as error:
+            raise InitialDataError(f"data.initial: {path} can't be read as {spec.name}: {error}") from error
+        for row in batch:
+            number = store.next_sample
+            store.add_sample(number, {n: row[n] for n in samples}, origin="initial", walker=-1, version=0, score=None)
+            store.add_label(number, {n: row[n] for n in labels}, path.name, spec.name)
+        count += len(batch)
+    store.set_meta("initial", str(count))
+    store.commit()
+    return count
+
+
+def validation_mask(seed: int, share: float, numbers: Sequence[int]) -> NDArray[np.bool_]:
+    """Which samples are held out: by a hash of seed and number, so that none ever changes sides."""
+
+    def position(number: int) -> float:
+        digest = hashlib.blake2s(f"{seed}/validation/{number}".encode(), digest_size=4).digest()
+        return int.from_bytes(digest, "little") / 2**32
+
+    return np.array([position(n) < share for n in numbers], np.bool_)

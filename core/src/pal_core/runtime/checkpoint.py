@@ -1,0 +1,81 @@
+"""States on disk: safetensors files, written whole or not at all."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from safetensors import safe_open
+from safetensors.numpy import save_file
+
+from pal_core.errors import PalError
+
+__all__ = [
+    "load_state",
+    "member_snapshot",
+    "prune_rounds",
+    "round_file",
+    "rounds_on_disk",
+    "save_state",
+    "walker_snapshot",
+]
+
+
+def save_state(path: Path, state: Mapping[str, NDArray[Any]], notes: Mapping[str, str] | None = None) -> None:
+    """Write arrays to a temporary name, sync, then rename: a reader finds the old file or the new one."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f".{path.name}.{os.getpid()}")
+    arrays = {k: np.ascontiguousarray(v).reshape(np.shape(v)) for k, v in state.items()}
+    save_file(arrays, temporary, metadata=dict(notes or {}))
+    with temporary.open("rb") as file:
+        os.fsync(file.fileno())
+    temporary.replace(path)
+
+
+def load_state(path: Path) -> tuple[dict[str, NDArray[Any]], dict[str, str]]:
+    """Arrays and notes of a file from `save_state`.
+
+    Raises
+    ------
+    PalError
+        If the file is damaged.
+    """
+    try:
+        with safe_open(path, framework="numpy") as file:
+            return {k: file.get_tensor(k) for k in file.keys()}, dict(file.metadata() or {})  # noqa: SIM118 - no mapping
+    except FileNotFoundError:
+        raise
+    except Exception as error:
+        raise PalError(f"{path} can't be read: {error}", "remove it: the run then starts this part anew") from error
+
+
+def walker_snapshot(directory: Path, walker: int) -> Path:
+    """Where a walker's snapshot lies."""
+    return directory / "snapshots" / f"walker-{walker:05d}.safetensors"
+
+
+def member_snapshot(directory: Path, member: int) -> Path:
+    """Where the snapshot of a member's training lies."""
+    return directory / "snapshots" / f"member-{member:03d}.safetensors"
+
+
+def round_file(directory: Path, member: int, number: int) -> Path:
+    """Where a member's weights after a training round lie."""
+    return directory / "models" / f"member-{member:03d}" / f"round-{number:05d}.safetensors"
+
+
+def rounds_on_disk(directory: Path, member: int) -> list[int]:
+    """Rounds whose weights are on disk, ascending."""
+    files = (directory / "models" / f"member-{member:03d}").glob("round-*.safetensors")
+    return sorted(int(f.stem.removeprefix("round-")) for f in files)
+
+
+def prune_rounds(directory: Path, member: int, keep: int) -> None:
+    """Keep the first round and the newest ones, `keep` files in all."""
+    rounds = rounds_on_disk(directory, member)
+    for number in rounds[1 : max(len(rounds) - keep + 1, 1)]:
+        round_file(directory, member, number).unlink(missing_ok=True)

@@ -1,0 +1,198 @@
+"""Shell of the exchange machine: keeps the payloads, runs the selection, sends what the machine decides."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from pal_core import messages as m
+from pal_core.control import exchange as x
+from pal_core.data import Batch, Committee
+from pal_core.kernels import Decision, Selection
+from pal_core.runtime.host import Host, Post, Setup
+from pal_core.runtime.plan import Part
+
+__all__ = ["ExchangeHost"]
+
+TELL_EVERY = 0.1
+"""Seconds between two `Progress` messages."""
+
+
+@dataclass
+class _Work:
+    """Payload of a batch on its way."""
+
+    batch: Batch
+    chunks: tuple[x.Chunk, ...] = ()
+    outputs: dict[int, Batch] = field(default_factory=dict)
+    version: int = 0
+    committee: Committee | None = None
+    decision: Decision | None = None
+
+
+class ExchangeHost(Host):
+    """The fast cycle's half of the controller."""
+
+    table = "selection"
+
+    def __init__(self, part: Part, setup: Setup, post: Post) -> None:
+        super().__init__(part, setup, post)
+        plan = setup.plan
+        walkers = {p.address: len(p.indices) for p in plan.role("generator")}
+        self._groups = (plan.addresses("prediction"),)
+        self._machine = x.Exchange(walkers, self._groups, setup.loaded.settings.run.batching)
+        self._chunks: dict[tuple[str, int], m.Proposals] = {}
+        self._reranks: dict[int, Batch] = {}
+        self._work: dict[int, _Work] = {}
+        self._versions: dict[str, int] = {}
+        self._progress = [0, 0, 0]
+        self._told = time.monotonic()
+
+    def build(self) -> Batch | None:
+        """Construct the selection."""
+        self._selection: Selection = self.setup.build(self.kernel, self.context(0))
+        return None
+
+    def take(self, sender: str, message: m.Message) -> None:
+        """Turn a message into an event for the machine."""
+        event = self._event(sender, message)
+        if event is not None:
+            self._do(self._machine.handle(event))
+
+    def _event(self, sender: str, message: m.Message) -> x.Event | None:  # noqa: PLR0911 - one row per message
+        match message:
+            case m.Proposals(seq, walkers):
+                self._chunks[sender, seq] = message
+                return x.Proposed(x.Chunk(sender, seq, len(walkers)))
+            case m.Predicted():
+                return self._predicted(sender, message)
+            case m.WalkersEnded(walkers):
+                self.post("manager", message)
+                return x.WalkersGone(sender, len(walkers))
+            case m.Rerank(request, batch):
+                self._reranks[request] = batch
+                return x.RerankAsked(request)
+            case m.Pause():
+                return x.PauseExchange()
+            case m.Resume():
+                return x.ResumeExchange()
+            case m.Quiet():
+                return x.Quieten()
+            case m.Close(versions):
+                self._versions = dict(versions)
+                return x.Close()
+            case m.Halted():
+                return x.HostHalted(sender)
+        return None
+
+    def _predicted(self, sender: str, message: m.Predicted) -> x.Event:
+        work = self._work[message.batch_id]
+        work.outputs.update(zip(message.members, message.outputs, strict=True))
+        lowest = min(message.versions)
+        work.version = lowest if len(work.outputs) == len(message.members) else min(work.version, lowest)
+        return x.Answered(sender, message.batch_id)
+
+    def _do(self, actions: list[x.Action]) -> None:
+        for action in actions:
+            match action:
+                case x.Predict(batch, chunks, group):
+                    joined = Batch.concat([self._chunks[c.host, c.seq].batch for c in chunks])
+                    self._send_off(batch, group, _Work(joined, chunks))
+                case x.PredictQueue(batch, request, group):
+                    self._send_off(batch, group, _Work(self._reranks.pop(request)))
+                case x.Judge(batch):
+                    with self.guarded():
+                        self._judge(self._work[batch])
+                        self._do(self._machine.handle(x.Judged(batch)))
+                        del self._work[batch]
+                case x.RankQueue(batch, request):
+                    with self.guarded():
+                        self._rank(self._work.pop(batch), request)
+                case x.Reply(batch, chunk):
+                    self._reply(self._work[batch], chunk)
+                case x.Dismiss(chunk):
+                    del self._chunks[chunk.host, chunk.seq]
+                case x.HaltHost(host):
+                    self.post(host, m.Halt(self._versions))
+                case x.Quiet():
+                    self._tell_progress()
+                    self.post("manager", m.WalkersQuiet())
+                case x.Closed():
+                    with self.guarded():
+                        self.close()
+                    self.halted = True
+                    self.post("manager", m.Closed())
+
+    def _send_off(self, batch: int, group: int, work: _Work) -> None:
+        self._work[batch] = work
+        for host in self._groups[group]:
+            self.post(host, m.Predict(batch, work.batch))
+
+    def _committee(self, work: _Work) -> Committee:
+        return Committee([work.outputs[k] for k in sorted(work.outputs)], work.version)
+
+    def _judge(self, work: _Work) -> None:
+        work.committee = self._committee(work)
+        with self.timed():
+            decision = self._selection.select(work.batch, work.committee)
+        broken = _broken_samples(work.committee.mean)
+        work.decision = (
+            decision if broken is None else Decision(decision.label, decision.trust & ~broken, decision.score)
+        )
+        chosen = np.flatnonzero(decision.label) if self.setup.loaded.oracle is not None else np.empty(0, np.int64)
+        if len(chosen):
+            walkers = np.concatenate([self._chunks[c.host, c.seq].walkers for c in work.chunks])
+            score = np.asarray(decision.score, np.float64)[chosen]
+            batch = work.batch.take(chosen)
+            self.post("manager", m.Selected(walkers[chosen], score, work.version, batch))
+        self._progress[0] += len(work.batch)
+        self._progress[1] += len(chosen)
+        self._progress[2] += 1
+
+    def _reply(self, work: _Work, chunk: x.Chunk) -> None:
+        assert work.committee is not None  # noqa: S101 - judged before
+        assert work.decision is not None  # noqa: S101
+        start = sum(c.size for c in work.chunks[: work.chunks.index(chunk)])
+        stop = start + chunk.size
+        verdicts = m.Verdicts(
+            chunk.seq,
+            work.committee.mean.slice(start, stop),
+            work.committee.std.slice(start, stop),
+            np.asarray(work.decision.score[start:stop], np.float64),
+            work.decision.trust[start:stop],
+            work.decision.label[start:stop],
+            work.version,
+        )
+        self.post(chunk.host, verdicts)
+        del self._chunks[chunk.host, chunk.seq]
+
+    def _rank(self, work: _Work, request: int) -> None:
+        with self.timed():
+            kept = self._selection.rerank(work.batch, self._committee(work))
+        self.post("manager", m.Ranked(request, np.asarray(kept, np.int64)))
+
+    def work(self, now: float) -> bool:
+        """Tell the manager how far the walkers are, now and then."""
+        if now - self._told > TELL_EVERY and self._progress[2] and not self.halted:
+            self._tell_progress()
+            self._told = now
+        return False
+
+    def _tell_progress(self) -> None:
+        if self._progress[2]:
+            self.post("manager", m.Progress(*self._progress))
+            self._progress = [0, 0, 0]
+
+    def close(self) -> None:
+        """Close the selection."""
+        if hasattr(self, "_selection"):
+            self._selection.close()
+
+
+def _broken_samples(mean: Batch) -> np.ndarray[tuple[int], np.dtype[np.bool_]] | None:
+    """Samples with a non-finite prediction, None if there are none; looks closer only where a sum is not finite."""
+    if all(np.isfinite(c.sum()) for c in mean.columns.values()):
+        return None
+    return np.array([not all(np.isfinite(c).all() for c in sample.values()) for sample in mean], np.bool_)

@@ -1,0 +1,78 @@
+"""The loop of a process: takes messages in, lets its hosts work, sleeps when there is nothing to do."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from typing import Protocol
+
+from pal_core.messages import Message
+from pal_core.transport.base import Transport
+
+__all__ = ["Loop", "Worker"]
+
+SHORTEST_PAUSE = 2e-5
+LONGEST_PAUSE = 2e-3
+"""Seconds. A sleeping rank looks at its messages at least this often, even if no doorbell rings."""
+
+
+class Worker(Protocol):
+    """What the loop knows of a host."""
+
+    address: str
+    left: bool
+
+    def start(self) -> None:
+        """Build kernels and vote."""
+
+    def receive(self, sender: str, message: Message) -> None:
+        """Take a message."""
+
+    def tick(self, now: float) -> None:
+        """Look at the clock."""
+
+    def work(self, now: float) -> bool:
+        """Do a piece of work; True if there was any."""
+
+    def files(self) -> list[int]:
+        """File descriptors that wake the host."""
+
+
+class Loop:
+    """Runs the hosts of one process until every one has been told to leave.
+
+    Parameters
+    ----------
+    hosts : sequence of Worker
+    transport : Transport
+    """
+
+    def __init__(self, hosts: Sequence[Worker], transport: Transport) -> None:
+        self._hosts = {h.address: h for h in hosts}
+        self._transport = transport
+
+    def run(self) -> None:
+        """Start the hosts and go on until all have left."""
+        for host in self._hosts.values():
+            host.start()
+        pause = SHORTEST_PAUSE
+        while not all(h.left for h in self._hosts.values()):
+            if self.turn():
+                pause = SHORTEST_PAUSE
+            else:
+                files = [f for h in self._hosts.values() for f in h.files()]
+                self._transport.wait(pause, files)
+                pause = min(2 * pause, LONGEST_PAUSE)
+        self.turn()
+
+    def turn(self) -> bool:
+        """One turn; True if anything happened."""
+        deliveries = self._transport.receive()
+        for to, sender, message in deliveries:
+            self._hosts[to].receive(sender, message)
+        now = time.monotonic()
+        worked = False
+        for host in self._hosts.values():
+            host.tick(now)
+            worked = host.work(now) or worked
+        return bool(deliveries) or worked

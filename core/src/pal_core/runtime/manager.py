@@ -1,0 +1,377 @@
+"""Shell of the manager machine: stores what arrives, carries out what the machine decides.
+
+Within one turn everything that came in is stored and committed before anything is sent.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from pal_core import messages as m
+from pal_core.control import vocabulary as v
+from pal_core.data import Batch
+from pal_core.kernels import Context, LabelCheck
+from pal_core.observe import Observer
+from pal_core.plugins.host import PluginHost
+from pal_core.runtime.beginning import begin, read_initial, validation_mask
+from pal_core.runtime.host import Post, Setup
+from pal_core.runtime.plan import Part
+from pal_core.runtime.status import StatusBoard
+from pal_core.store.store import Store
+
+__all__ = ["STOP_FILE", "ManagerHost"]
+
+STOP_FILE = "stop"
+"""A file of this name in the run directory asks the run to stop and be resumed later."""
+_TICK_EVERY = 0.2
+_STATUS_EVERY = 1.0
+_log = logging.getLogger("pal.manager")
+
+
+class ManagerHost:
+    """The slow cycle's half of the controller, and the only writer of the store.
+
+    Parameters
+    ----------
+    part : Part
+    setup : Setup
+    post : callable
+        ``post(to, message)`` sends.
+    plugins : PluginHost
+        For readers of initial data and for observers.
+    observers : iterable of Observer
+        Besides those of the plugins.
+    """
+
+    def __init__(
+        self, part: Part, setup: Setup, post: Post, plugins: PluginHost, observers: Iterable[Observer] = ()
+    ) -> None:
+        self.part = part
+        self.address = part.address
+        self.setup = setup
+        self.left = False
+        self.outcome: v.Outcome | None = None
+        self.reason = ""
+        self.abandoned: tuple[str, ...] = ()
+        self.trace = ""
+        self._send = post
+        self._outbox: list[tuple[str, m.Message]] = []
+        loaded = setup.loaded
+        self._store = Store(setup.directory, write=True)
+        self._store.agree(loaded.sample_schema, loaded.label_schema or type(loaded.sample_schema)())
+        packages = {k.distribution: k.version for k in loaded.kernels}
+        self._store.open_session(loaded.text, packages)
+        read_initial(setup, self._store, plugins)
+        self._machine = begin(setup, self._store)
+        self._checks = [self._check(k, i) for i, k in enumerate(loaded.checks)]
+        self._board = StatusBoard(self._machine, setup.plan)
+        self._observers = [*plugins.observers(), *observers]
+        self._stop_file = setup.directory / STOP_FILE
+        self._stop_file.unlink(missing_ok=True)
+        self._next_sample = self._store.next_sample
+        self._fresh: dict[int, dict[str, Any]] = {}
+        self._last_failure: dict[int, str] = {}
+        self._reranking: dict[int, tuple[int, ...]] = {}
+        self._versions: dict[str, int] = {}
+        self._first: list[Batch] = []
+        self._began = self._ticked = self._told = time.monotonic()
+        self._tell("started")
+
+    def _check(self, kernel: Any, index: int) -> LabelCheck:
+        loaded = self.setup.loaded
+        context = Context("check", index, loaded.settings.run.seed, self.setup.directory, note=self._note)
+        check: LabelCheck = self.setup.build(kernel, context)
+        return check
+
+    def _note(self, text: str) -> None:
+        self._store.note("check", text)
+
+    # --- the interface of a host
+
+    def start(self) -> None:
+        """The manager has built everything already."""
+
+    def files(self) -> list[int]:
+        """Nothing but messages wakes the manager."""
+        return []
+
+    def tick(self, now: float) -> None:
+        """Let the machine look at the clock, and tell the observers."""
+        if now - self._ticked >= _TICK_EVERY and not self.left:
+            self._ticked = now
+            if self._stop_file.exists():
+                self._stop_file.unlink(missing_ok=True)
+                self.ask_stop("asked to stop")
+            self._handle(v.Tick())
+        if now - self._told >= _STATUS_EVERY and not self.left:
+            self._told = now
+            self._tell("progressed")
+
+    def ask_stop(self, reason: str) -> None:
+        """End the run soon, to be resumed later."""
+        self._handle(v.StopAsked(reason))
+
+    def work(self, now: float) -> bool:
+        """Commit, then send."""
+        if not self._outbox:
+            self._store.commit()
+            return False
+        self._store.commit()
+        outbox, self._outbox = self._outbox, []
+        for to, message in outbox:
+            self._send(to, message)
+        return True
+
+    def receive(self, sender: str, message: m.Message) -> None:
+        """Store what a message brings, then tell the machine."""
+        if self.left:
+            return
+        for event in self._events(sender, message):
+            self._handle(event)
+
+    # --- messages in
+
+    def _events(self, sender: str, message: m.Message) -> Iterable[v.Event]:  # noqa: C901, PLR0912 - one row per message
+        match message:
+            case m.Ready(first):
+                if first is not None:
+                    self._first.append(first)
+                yield v.HostReady(sender)
+            case m.Broken():
+                yield self._broken(sender, message)
+            case m.Inspected(problems):
+                kernel = self.setup.loaded.oracle.spec.name if self.setup.loaded.oracle else ""
+                yield v.Inspected(tuple(f"oracle {kernel} can't label a walker's first sample: {p}" for p in problems))
+            case m.Candidates(walkers, batch):
+                yield from self._arrivals(batch, walkers, None, 0)
+            case m.Selected(walkers, score, version, batch):
+                yield from self._arrivals(batch, walkers, score, version)
+            case m.Labelled():
+                yield from self._labelled(sender, message)
+            case m.LabelFailed():
+                yield from self._failed(sender, message)
+            case m.Progress(predicted, selected):
+                yield v.Predicted(predicted, selected)
+            case m.WalkersEnded(walkers, reasons):
+                yield v.WalkersEnded(len(walkers), reasons[-1])
+            case m.Ranked(request, kept):
+                asked = self._reranking.pop(request)
+                yield v.QueueRanked(request, tuple(asked[i] for i in kept))
+            case m.RoundBegan(number):
+                yield v.RoundStarted(sender, number)
+            case m.RoundEnded():
+                yield self._round(sender, message)
+            case m.Trained():
+                yield v.TrainingOver(sender)
+            case m.TrainerAsksStop(member, reason):
+                yield v.MemberAsksStop(member, reason)
+            case m.EpochDone(member, version, epoch, metrics):
+                self._board.epoch(member, version, epoch, metrics)
+            case m.Pulse(busy, counts):
+                self._board.pulse(sender, busy, counts)
+            case m.Note(source, text):
+                self._store.note(source, text)
+                _log.info("%s: %s", source, text)
+            case m.WalkersQuiet():
+                yield v.WalkersQuiet()
+            case m.Closed():
+                yield v.ExchangeClosed()
+            case m.Halted():
+                yield v.HostHalted(sender)
+
+    def _broken(self, sender: str, message: m.Broken) -> v.Event:
+        where = f"rank {self.setup.plan.ranks[sender]}, {sender}"
+        what = f"kernel {message.kernel}, settings table [{message.key}], {where}: {message.what}"
+        self._store.note(sender, what)
+        self._store.note(sender, message.trace)
+        _log.error("%s\n%s", what, message.trace)
+        self.trace = self.trace or message.trace
+        return v.HostFailed(sender, what)
+
+    def _arrivals(self, batch: Batch, walkers: Any, score: Any, version: int) -> Iterable[v.Event]:
+        bootstrap = score is None
+        for row, sample in enumerate(batch):
+            number, walker = self._next_sample, int(walkers[row])
+            self._next_sample += 1
+            worth = float("inf") if bootstrap else float(score[row])
+            origin = "bootstrap" if bootstrap else "active"
+            record = {"origin": origin, "walker": walker, "version": version, "score": worth}
+            self._fresh[number] = {"sample": sample, **record}
+            finite = worth if np.isfinite(worth) else 1e300
+            yield v.SampleArrived(number, walker, finite, bootstrap)
+
+    def _flying(self, sender: str, request: int) -> bool:
+        ticket = self._machine.queue.flying.get(sender)
+        return ticket is not None and ticket.sample == request
+
+    def _labelled(self, sender: str, message: m.Labelled) -> Iterable[v.Event]:
+        number = message.request
+        if not self._flying(sender, number):
+            return
+        self._store.add_attempt(number, message.attempt, sender, seconds=message.seconds)
+        sample, label = self._store.samples([number])[0], message.batch[0]
+        reason = next((r for r in (c.check(sample, label) for c in self._checks) if r is not None), None)
+        if reason is None:
+            kernel = self.setup.loaded.oracle
+            assert kernel is not None  # noqa: S101 - it has just answered
+            self._store.add_label(number, label, kernel.spec.name, f"{kernel.distribution} {kernel.version}")
+        else:
+            self._store.quarantine(number, reason, label)
+            self._last_failure[number] = reason
+            _log.warning("label of sample %d set aside: %s", number, reason)
+        yield v.LabelArrived(sender, number, reason is None)
+
+    def _failed(self, sender: str, message: m.LabelFailed) -> Iterable[v.Event]:
+        number = message.request
+        if not self._flying(sender, number):
+            return
+        self._board.failed_attempts += 1
+        self._store.add_attempt(
+            number,
+            message.attempt,
+            sender,
+            seconds=message.seconds,
+            failure=message.failure,
+            text=message.text,
+            evidence=message.evidence,
+        )
+        self._last_failure[number] = f"{message.failure}: {message.text}"
+        _log.warning("sample %d, attempt %d on %s: %s", number, message.attempt, sender, self._last_failure[number])
+        yield v.LabelMissed(sender, number, message.failure == "invalid_input")
+
+    def _round(self, sender: str, message: m.RoundEnded) -> v.Event:
+        labels = len(self._store.labelled())
+        rows = zip(message.members, message.versions, message.epochs, message.metrics, strict=True)
+        for member, version, epoch, metrics in rows:
+            self._store.add_round(message.round, member, version=version, epoch=epoch, labels=labels, metrics=metrics)
+            self._board.epoch(member, version, epoch, metrics)
+            self._versions[str(member)] = version
+        return v.RoundOver(sender, message.round)
+
+    # --- actions out
+
+    def _post(self, to: str, message: m.Message) -> None:
+        self._outbox.append((to, message))
+
+    def _post_all(self, hosts: Iterable[str], message: m.Message) -> None:
+        for host in hosts:
+            self._post(host, message)
+
+    def _handle(self, event: v.Event) -> None:
+        for action in self._machine.handle(event, time.monotonic() - self._began):
+            self._do(action)
+
+    def _do(self, action: v.Action) -> None:  # noqa: C901, PLR0912 - one row per action
+        plan = self.setup.plan
+        match action:
+            case v.InspectFirst(host):
+                self._post(host, m.Inspect(Batch.concat(self._first, self.setup.loaded.sample_schema)))
+            case v.StartHosts():
+                self._first.clear()
+                self._post_all((p.address for p in plan.parts if p.address != self.address), m.Go())
+            case v.AskBootstrap(count):
+                self._ask_bootstrap(count)
+            case v.StartWalkers():
+                self._post_all(plan.addresses("generator"), m.Explore())
+            case v.Keep(number):
+                record = self._fresh.pop(number)
+                self._store.add_sample(number, record.pop("sample"), **record)
+            case v.Discard(numbers, why):
+                unseen = [n for n in numbers if self._fresh.pop(n, None) is not None]
+                self._store.drop([n for n in numbers if n not in unseen], why, len(unseen))
+                self._board.dropped += len(numbers)
+            case v.Dispatch(host, number, attempt):
+                self._post(host, m.Label(number, attempt, self._store.samples([number])))
+            case v.QuarantineSample(number, attempts):
+                reason = self._last_failure.pop(number, "no label")
+                if not self._store.is_quarantined(number):
+                    self._store.quarantine(number, f"{reason} (attempts: {attempts})")
+            case v.Release(number, samples):
+                self._release(number, samples)
+            case v.AskRerank(request, samples):
+                self._reranking[request] = samples
+                self._post("exchange", m.Rerank(request, self._store.samples(samples)))
+            case v.PauseWalkers():
+                self._post("exchange", m.Pause())
+            case v.ResumeWalkers():
+                self._post("exchange", m.Resume())
+            case v.QuietenExchange():
+                self._post("exchange", m.Quiet())
+            case v.FinishTraining(limit):
+                self._post_all(plan.addresses("training"), m.Finish(limit))
+            case v.CloseExchange():
+                self._post("exchange", m.Close(self._versions))
+            case v.HaltHost(host):
+                self._post(host, m.Halt())
+            case v.ReturnToQueue():
+                """They are still waiting in the store."""
+            case v.Abandon(hosts, doing):
+                self.abandoned = hosts
+                self._end("failed", f"no answer from {', '.join(hosts)} while {doing}")
+            case v.Finished(outcome, reason):
+                self._end(outcome, reason)
+
+    def _ask_bootstrap(self, count: int) -> None:
+        """Share the samples out among the walkers' hosts."""
+        hosts = [p for p in self.setup.plan.role("generator") if p.indices]
+        walkers = sum(len(p.indices) for p in hosts)
+        before = 0
+        for part in hosts:
+            upto = before + len(part.indices)
+            share = count * upto // walkers - count * before // walkers
+            before = upto
+            if share:
+                self._post(part.address, m.Bootstrap(share))
+
+    def _release(self, number: int, samples: tuple[int, ...]) -> None:
+        batch = self._store.samples(samples).join(self._store.labels(samples))
+        settings = self.setup.loaded.settings
+        share = settings.training.validation if settings.training else 0.0
+        mask = validation_mask(settings.run.seed, share, samples)
+        self._store.released(samples, number)
+        self._post_all(self.setup.plan.addresses("training"), m.Train(number, batch, mask))
+
+    def _end(self, outcome: v.Outcome, reason: str) -> None:
+        self.outcome, self.reason = outcome, reason
+        self._store.end_session(outcome, reason)
+        self._tell("ended")
+        self._post_all((p.address for p in self.setup.plan.parts if p.address != self.address), m.Leave())
+        self.left = True
+
+    # --- telling
+
+    def status(self) -> dict[str, Any]:
+        """The status now."""
+        status = self._board.make(time.monotonic() - self._began)
+        status["outcome"] = self.outcome
+        status["reason"] = self.reason or status["reason"]
+        return status
+
+    def _tell(self, what: str) -> None:
+        status = self.status()
+        tally = self._machine.tally
+        self._store.add_history(tally.steps, tally.selected, tally.labels, len(self._machine.queue))
+        for observer in list(self._observers):
+            try:
+                call: Callable[..., None] = getattr(observer, what)
+                call(self.setup.directory, status) if what == "started" else call(status)
+            except Exception:
+                _log.exception("observer %r is dropped", observer)
+                self._observers.remove(observer)
+
+    def close(self) -> None:
+        """Close checks and store."""
+        for check in self._checks:
+            check.close()
+        self._store.close()
+
+    @property
+    def directory(self) -> Path:
+        """The run directory."""
+        return self.setup.directory
