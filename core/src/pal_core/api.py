@@ -81,6 +81,11 @@ class Result:
         finally:
             store.close()
 
+    def stored_rounds(self) -> list[int]:
+        """Rounds whose weights of all members are on disk, ascending."""
+        members = range(self.loaded.settings.model.members)
+        return sorted(set.intersection(*(set(rounds_on_disk(self.directory, k)) for k in members)))
+
     def models(self, number: int | None = None) -> list[Model]:
         """The committee with its weights after a round.
 
@@ -94,13 +99,12 @@ class Result:
         RunError
             If there are no such weights.
         """
-        members = range(self.loaded.settings.model.members)
-        common = set.intersection(*(set(rounds_on_disk(self.directory, k)) for k in members))
-        if not common or (number is not None and number not in common):
-            raise RunError(f"{self.directory} has no weights of round {number or 'any'}", f"there are {sorted(common)}")
-        number = max(common) if number is None else number
+        stored = self.stored_rounds()
+        if not stored or (number is not None and number not in stored):
+            raise RunError(f"{self.directory} has no weights of round {number or 'any'}", f"there are {stored}")
+        number = stored[-1] if number is None else number
         models = []
-        for k in members:
+        for k in range(self.loaded.settings.model.members):
             model: Model = self.loaded.model.load()(self.loaded.model.options, self._context(k))  # type: ignore[assignment]
             model.load(load_state(round_file(self.directory, k, number))[0])
             models.append(model)
@@ -199,7 +203,7 @@ class _StoppableLoop(Loop):
     def turn(self) -> bool:
         if not self._asked and self._should_stop():
             self._asked = True
-            self._manager.ask_stop("asked to stop")
+            self._manager.request_stop("asked to stop")
         return super().turn()
 
 

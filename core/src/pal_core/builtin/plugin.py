@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from pal_core.builtin.observer import StatusFile
 from pal_core.hookspecs import hookimpl
 from pal_core.spec import FormatSpec, KernelSpec, Role
 
-__all__ = ["pal_formats", "pal_kernels"]
+__all__ = ["pal_formats", "pal_kernels", "pal_observers"]
 
 _TOYS = (
     KernelSpec(
@@ -84,3 +85,9 @@ def pal_formats() -> tuple[FormatSpec, ...]:
             "NumPy archive of columns, with units and origin",
         ),
     )
+
+
+@hookimpl
+def pal_observers() -> tuple[StatusFile, ...]:
+    """The status file."""
+    return (StatusFile(),)

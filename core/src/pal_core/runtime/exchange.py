@@ -173,9 +173,9 @@ class ExchangeHost(Host):
             kept = self._selection.rerank(work.batch, self._committee(work))
         self.post("manager", m.Ranked(request, np.asarray(kept, np.int64)))
 
-    def work(self, now: float) -> bool:
+    def step(self, now: float) -> bool:
         """Tell the manager how far the walkers are, now and then."""
-        if now - self._told > TELL_EVERY and self._progress[2] and not self.halted:
+        if now - self._told > TELL_EVERY and self._progress[2]:
             self._tell_progress()
             self._told = now
         return False

@@ -68,7 +68,7 @@ class GeneratorHost(Host):
             )
             self._todo.append((index, feedback))
 
-    def work(self, now: float) -> bool:
+    def step(self, now: float) -> bool:
         """Move walkers on, then send what they propose."""
         with self.guarded():
             if self._bootstrap:

@@ -136,7 +136,11 @@ class Host(ABC):
         """Take a message of this host's own kind."""
 
     def work(self, now: float) -> bool:
-        """Do one piece of work; True if there was any."""
+        """Do one piece of work; True if there was any. A halted or broken host does nothing."""
+        return not self.halted and not self.broken and self.step(now)
+
+    def step(self, now: float) -> bool:
+        """One piece of this host's own work; True if there was any."""
         return False
 
     def files(self) -> list[int]:

@@ -60,6 +60,7 @@ class ManagerHost:
         self.reason = ""
         self.abandoned: tuple[str, ...] = ()
         self.trace = ""
+        self._wish = ""
         self._send = post
         self._outbox: list[tuple[str, m.Message]] = []
         loaded = setup.loaded
@@ -107,15 +108,18 @@ class ManagerHost:
             self._ticked = now
             if self._stop_file.exists():
                 self._stop_file.unlink(missing_ok=True)
-                self.ask_stop("asked to stop")
+                self._wish = self._wish or "asked to stop"
+            if self._wish:
+                wish, self._wish = self._wish, ""
+                self._handle(v.StopAsked(wish))
             self._handle(v.Tick())
         if now - self._told >= _STATUS_EVERY and not self.left:
             self._told = now
             self._tell("progressed")
 
-    def ask_stop(self, reason: str) -> None:
-        """End the run soon, to be resumed later."""
-        self._handle(v.StopAsked(reason))
+    def request_stop(self, reason: str) -> None:
+        """End the run soon, to be resumed later. May be called from a signal handler."""
+        self._wish = reason
 
     def work(self, now: float) -> bool:
         """Commit, then send."""

@@ -74,10 +74,8 @@ class OracleHost(Host):
         """The child's pipe."""
         return [self._child.read_end] if self._child is not None else []
 
-    def work(self, now: float) -> bool:
+    def step(self, now: float) -> bool:
         """Label in this process, or see what the child does."""
-        if self.halted or self.broken:
-            return False
         if self._child is None:
             return self._work_here()
         worked = False

@@ -46,9 +46,9 @@ class PredictionHost(Host):
                 if version > newest:
                     self._fresh[member] = message
 
-    def work(self, now: float) -> bool:
+    def step(self, now: float) -> bool:
         """Load fresh weights, then predict one batch."""
-        if self.halted or self.broken or not (self._todo or self._fresh):
+        if not self._todo and not self._fresh:
             self._perhaps_halt(now)
             return False
         with self.guarded():

@@ -74,15 +74,13 @@ class TrainingHost(Host):
             case m.Finish(limit):
                 self._finish = time.monotonic() + limit
 
-    def work(self, now: float) -> bool:
+    def step(self, now: float) -> bool:
         """Train one epoch of one member, or change rounds."""
-        if self.halted or self.broken or self._done:
-            return False
         with self.guarded():
-            return self._step(now)
+            return not self._done and self._advance(now)
         return False
 
-    def _step(self, now: float) -> bool:
+    def _advance(self, now: float) -> bool:
         late = self._finish is not None and now > self._finish
         if self._in_round and (late or self._exhausted() or (self._pending and self._may_change())):
             self._end_round()

@@ -1,0 +1,77 @@
+"""``pal plan``."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+
+import click
+
+from pal_core.cli.common import columns, host_of, print_json
+from pal_core.runtime.plan import Part, count_processes, make_plan
+from pal_core.settings.load import Loaded, load
+
+__all__ = ["plan"]
+
+
+@click.command(short_help="Show which kernel runs on which rank.")
+@click.argument("settings", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@click.option(
+    "--ranks", type=click.IntRange(1), help="Ranks of an allocation; default: as many as the settings ask for."
+)
+@click.option("--nodes", help='Nodes and their ranks, as "n1:4,n2:8", to try out [[placement]].')
+@click.option("--json", "as_json", is_flag=True, help="Print the plan as JSON.")
+@click.pass_context
+def plan(context: click.Context, settings: Path, ranks: int | None, nodes: str | None, as_json: bool) -> None:
+    """Show which kernel of SETTINGS runs on which rank, node and GPU, before anything starts."""
+    loaded = load(settings, host_of(context))
+    names = _nodes(nodes)
+    processes = count_processes(loaded.settings, os.cpu_count() or 1, ranks or (len(names) if names else None))
+    made = make_plan(loaded.settings, processes, names)
+    if as_json:
+        print_json(
+            {
+                "ranks": made.size,
+                "parts": [
+                    {**vars(p), "node": made.nodes[p.rank], "kernel": _kernel(loaded, p.role)} for p in made.parts
+                ],
+            }
+        )
+        return
+    rows: list[tuple[str, ...]] = [("rank", "node", "role", "kernel", "what", "gpu")]
+    for rank in range(made.size):
+        rows += [_row(loaded, part, made.nodes[rank]) for part in made.on(rank)]
+    click.echo(columns(rows))
+    click.echo(f"{made.size} ranks on {os.cpu_count()} cores of this machine")
+
+
+def _nodes(text: str | None) -> Sequence[str] | None:
+    if text is None:
+        return None
+    out: list[str] = []
+    for item in text.split(","):
+        name, _, count = item.partition(":")
+        if not count.isdigit():
+            raise click.BadParameter(f"{item!r} is not of the form NODE:RANKS", param_hint="--nodes")
+        out += [name] * int(count)
+    return out
+
+
+def _kernel(loaded: Loaded, role: str) -> str:
+    table = {"prediction": "model", "training": "model", "exchange": "selection"}.get(role, role)
+    kernel = getattr(loaded, table, None)
+    return "" if kernel is None else str(kernel.spec.name)
+
+
+def _row(loaded: Loaded, part: Part, node: str) -> tuple[str, ...]:
+    things = {"generator": "walkers", "prediction": "members", "training": "members", "oracle": "worker"}
+    what = f"{things[part.role]} {_span(part.indices)}" if part.role in things else "controller"
+    gpu = "" if part.gpu is None else str(part.gpu)
+    return (str(part.rank), node or "-", part.role, _kernel(loaded, part.role) or "-", what, gpu or "-")
+
+
+def _span(indices: tuple[int, ...]) -> str:
+    if not indices:
+        return "none"
+    return str(indices[0]) if len(indices) == 1 else f"{indices[0]}-{indices[-1]}"

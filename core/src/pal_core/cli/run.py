@@ -1,0 +1,106 @@
+"""``pal run``."""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+from typing import Any
+
+import click
+
+from pal_core.cli.exit_codes import FAILED, RESUME
+from pal_core.cli.progress import Progress, duration
+from pal_core.errors import PalError
+from pal_core.plugins.host import PluginHost
+from pal_core.settings.load import Loaded, load
+
+__all__ = ["run"]
+
+
+@click.command(short_help="Run to the stop rule, or go on with a run.")
+@click.argument("settings", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@click.option(
+    "--in-process", is_flag=True, help="Everything in this process, without MPI: for debuggers and small runs."
+)
+@click.option(
+    "--mpiexec", metavar="PROGRAM", help="The mpiexec to start the ranks with; default: this environment's own."
+)
+@click.option("--quiet", "-q", is_flag=True, help="Show no progress.")
+def run(settings: Path, in_process: bool, mpiexec: str | None, quiet: bool) -> None:
+    """Run to the stop rule of SETTINGS, or go on with the run in its directory.
+
+    Starts the MPI ranks itself. Ctrl-C ends the run in order, to be resumed by the same command; a second Ctrl-C ends
+    it at once. Exit codes: 0 stop rule met, 1 the run failed, 2 the settings are wrong, 75 stopped before its stop
+    rule: run again to go on.
+    """
+    loaded = load(settings, PluginHost.discover())
+    for warning in loaded.warnings:
+        click.echo(f"warning: {warning}", err=True)
+    progress = Progress(sys.stderr, quiet)
+    status = _here(loaded, progress) if in_process else _ranks(settings, loaded, progress, mpiexec)
+    _report(loaded, status)
+
+
+def _here(loaded: Loaded, progress: Progress) -> dict[str, Any]:
+    import signal
+
+    from pal_core.api import RunError
+    from pal_core.api import run as run_here
+    from pal_core.builtin.observer import read_status
+
+    asked: list[int] = []
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1):
+        signal.signal(number, lambda n, _: asked.append(n))
+    try:
+        run_here(str(loaded.path), observers=[_Shown(progress)], should_stop=lambda: bool(asked))
+    except RunError:
+        status = read_status(loaded.directory)
+        if status is None or status["outcome"] is None:
+            raise
+        return status
+    status = read_status(loaded.directory)
+    assert status is not None  # noqa: S101 - written at the end of every run
+    return status
+
+
+class _Shown:
+    """An observer that shows progress."""
+
+    def __init__(self, progress: Progress) -> None:
+        self._progress = progress
+
+    def started(self, directory: Path, status: dict[str, Any]) -> None:
+        self._progress(status)
+
+    def progressed(self, status: dict[str, Any]) -> None:
+        self._progress(status)
+
+    def ended(self, status: dict[str, Any]) -> None:
+        self._progress(status)
+
+
+def _ranks(settings: Path, loaded: Loaded, progress: Progress, mpiexec: str | None) -> dict[str, Any]:
+    from pal_core.runtime.launch import Launcher
+    from pal_core.runtime.plan import count_processes, make_plan
+
+    processes = count_processes(loaded.settings, os.cpu_count() or 1)
+    make_plan(loaded.settings, processes)
+    launcher = Launcher(settings.absolute(), loaded.directory, processes.size, loaded.settings.run.threads, mpiexec)
+    return launcher.run(progress, loaded.settings.run.stop_limit)
+
+
+def _report(loaded: Loaded, status: dict[str, Any]) -> None:
+    """Say how it ended, and with which exit code."""
+    directory = os.path.relpath(loaded.directory)
+    made = f"{status['labels']} labels, {status['steps']} steps, {status['rounds']} rounds"
+    if status["outcome"] == "failed":
+        raise PalError(f"the run failed: {status['reason']}", f"labels made so far are kept in {directory}")
+    if status["outcome"] == "interrupted":
+        click.echo(f"stopped ({status['reason']}) after {duration(status['seconds'])}: {made}")
+        click.echo(f"go on with: pal run {os.path.relpath(loaded.path or '')}")
+        sys.exit(RESUME)
+    if status["outcome"] != "done":
+        sys.exit(FAILED)
+    click.echo(f"done ({status['reason']}) in {duration(status['seconds'])}: {made}")
+    click.echo(f"results in {directory}; next: pal export {os.path.relpath(loaded.path or '')} --format npz")

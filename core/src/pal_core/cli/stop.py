@@ -1,0 +1,38 @@
+"""``pal stop``."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+
+import click
+
+from pal_core.builtin.observer import read_status
+from pal_core.cli.where import run_directory
+from pal_core.errors import PalError
+from pal_core.runtime.manager import STOP_FILE
+
+__all__ = ["stop"]
+
+
+@click.command(short_help="Ask a run to end.")
+@click.argument("run", type=click.Path(exists=True, path_type=Path))
+@click.option("--wait", default=0.0, metavar="SECONDS", help="Wait so long for the run to end; default: don't wait.")
+def stop(run: Path, wait: float) -> None:
+    """Ask the run of RUN (a settings file or a run directory) to end in order; `pal run` goes on with it later."""
+    directory = run_directory(run)
+    status = read_status(directory)
+    if status is not None and status["outcome"] is not None:
+        click.echo(f"the run has ended already: {status['outcome']} ({status['reason']})")
+        return
+    (directory / STOP_FILE).touch()
+    end = time.monotonic() + wait
+    while time.monotonic() < end:
+        status = read_status(directory)
+        if status is not None and status["outcome"] is not None:
+            click.echo(f"ended: {status['outcome']} ({status['reason']})")
+            return
+        time.sleep(0.2)
+    if wait:
+        raise PalError(f"the run has not ended within {wait:g} s", f"see what it is doing: pal status {run}")
+    click.echo(f"asked to stop; watch it: pal status {run}")

@@ -1,0 +1,37 @@
+"""Finds the run that a command is about: by its settings file or by its directory."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Any
+
+from pal_core.errors import PalError
+from pal_core.store.store import FILE_NAME
+
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    import tomli as tomllib
+
+__all__ = ["run_directory"]
+
+
+def run_directory(path: Path) -> Path:
+    """The run directory that `path` is, or that the settings file at `path` names.
+
+    Raises
+    ------
+    PalError
+        If there is no run.
+    """
+    directory = path
+    if path.is_file():
+        try:
+            table: dict[str, Any] = tomllib.loads(path.read_text(encoding="utf-8"))
+        except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+            raise PalError(f"{path} is no settings file: {error}") from error
+        directory = path.parent / str(table.get("run", {}).get("directory", "run"))
+    if not (directory / FILE_NAME).exists():
+        raise PalError(f"{directory} holds no run", f"start one: pal run {path if path.is_file() else 'SETTINGS'}")
+    return directory

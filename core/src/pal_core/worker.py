@@ -1,0 +1,161 @@
+"""A rank of a run: ``python -m pal_core.worker SETTINGS`` under mpiexec or srun. `pal run` starts it."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import logging
+import os
+import secrets
+import signal
+import sys
+import traceback
+from dataclasses import asdict
+from pathlib import Path
+from types import FrameType
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from pal_core.plugins.host import PluginHost
+    from pal_core.runtime.manager import ManagerHost
+    from pal_core.runtime.plan import Part
+    from pal_core.settings.load import Loaded
+    from pal_core.transport.mpi import World
+
+__all__ = ["EXIT_CODES", "RANKS_VARIABLE", "main", "thread_variables"]
+
+RANKS_VARIABLE = "PAL_RANKS"
+"""Number of ranks that the launcher started, so that a world of another size is noticed."""
+LAUNCHED_VARIABLE = "PAL_LAUNCHED"
+"""Set by `pal run`, which learns of the outcome from the status file: ranks then exit with 0."""
+EXIT_CODES = {"done": 0, "failed": 1, "interrupted": 75}
+_FLUSH_LIMIT = 10.0
+_THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMEXPR_NUM_THREADS")
+
+
+def thread_variables(threads: int) -> dict[str, str]:
+    """Environment that limits numerical libraries to so many threads."""
+    return dict.fromkeys(_THREADS, str(threads))
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run this rank to the end; returns the exit code."""
+    path = (sys.argv[1:] if arguments is None else arguments)[0]
+    for name, value in thread_variables(1).items():
+        os.environ.setdefault(name, value)
+    from pal_core.errors import PalError
+    from pal_core.transport.mpi import World
+
+    expected = os.environ.get(RANKS_VARIABLE)
+    try:
+        world = World(int(expected) if expected else None)
+    except PalError as error:
+        print(f"pal: {error}", file=sys.stderr, flush=True)
+        return 1
+    try:
+        return _run(world, Path(path))
+    except PalError as error:
+        print(f"pal: rank {world.rank}: {error}", file=sys.stderr, flush=True)
+        code = error.exit_code
+    except BaseException:
+        print(f"pal: rank {world.rank} failed:\n{traceback.format_exc()}", file=sys.stderr, flush=True)
+        code = 1
+    world.abort(code)
+    return code
+
+
+def _run(world: World, path: Path) -> int:
+    from pal_core.runtime.build import build_hosts, poster
+    from pal_core.runtime.host import Setup
+    from pal_core.runtime.loop import Loop, Worker
+    from pal_core.runtime.manager import ManagerHost
+    from pal_core.runtime.plan import Processes, make_plan
+    from pal_core.settings.load import Loaded
+    from pal_core.transport.doorbell import Doorbell
+    from pal_core.transport.mpi import MpiTransport
+
+    nodes = world.nodes()
+    plugins, shared = _prepare(path, world.size) if world.rank == 0 else (None, None)
+    news = json.loads(world.share(shared))
+    loaded = Loaded.from_json(news["loaded"])
+    plan = make_plan(loaded.settings, Processes(**news["processes"]), nodes)
+    parts = plan.on(world.rank)
+    _log_to(loaded.directory / "logs" / f"rank-{world.rank:04d}.log")
+    _see_own_gpu(parts)
+    setup = Setup(loaded, plan, loaded.directory)
+    neighbours = [r for r, node in enumerate(nodes) if node == nodes[world.rank]]
+    bell = Doorbell(news["token"], world.rank, neighbours)
+    transport = MpiTransport(world, setup.wire(), plan.ranks, bell)
+    hosts: list[Worker] = []
+    manager: ManagerHost | None = None
+    if plugins is not None:
+        manager = ManagerHost(plan.parts[0], setup, poster(transport, "manager"), plugins)
+        hosts.append(manager)
+    _heed_signals(manager)
+    try:
+        hosts += build_hosts(parts, setup, transport)
+        Loop(hosts, transport).run()
+        transport.flush(_FLUSH_LIMIT)
+    finally:
+        transport.close()
+        if manager is not None:
+            manager.close()
+    if manager is None:
+        return 0
+    return _farewell(manager, world)
+
+
+def _prepare(path: Path, size: int) -> tuple[PluginHost, str]:
+    """Rank 0 alone discovers plugins and checks the settings; the others get the result as text."""
+    from pal_core.plugins.host import PluginHost
+    from pal_core.runtime.plan import count_processes
+    from pal_core.settings.load import load
+
+    plugins = PluginHost.discover()
+    loaded: Loaded = load(path, plugins)
+    processes = count_processes(loaded.settings, os.cpu_count() or 1, size)
+    news = {"loaded": loaded.to_json(), "processes": asdict(processes), "token": secrets.token_hex(6)}
+    return plugins, json.dumps(news)
+
+
+def _log_to(path: Path) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    handler = logging.FileHandler(path)
+    handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
+    logger = logging.getLogger("pal")
+    logger.addHandler(handler)
+    logger.setLevel(logging.INFO)
+    logger.propagate = False
+
+
+def _see_own_gpu(parts: tuple[Part, ...]) -> None:
+    """Show this rank its own GPU only, before any library looks."""
+    gpus = {p.gpu for p in parts if p.gpu is not None}
+    if gpus:
+        visible = os.environ.get("CUDA_VISIBLE_DEVICES")
+        known = visible.split(",") if visible else None
+        os.environ["CUDA_VISIBLE_DEVICES"] = ",".join(known[g % len(known)] if known else str(g) for g in sorted(gpus))
+
+
+def _heed_signals(manager: ManagerHost | None) -> None:
+    """SIGTERM and friends ask the manager to stop; the other ranks leave it to the manager."""
+
+    def ask(number: int, frame: FrameType | None) -> None:
+        if manager is not None:
+            manager.request_stop(f"signal {signal.Signals(number).name}")
+
+    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGUSR1):
+        with contextlib.suppress(ValueError):
+            signal.signal(number, ask)
+
+
+def _farewell(manager: ManagerHost, world: World) -> int:
+    if manager.abandoned:
+        print(f"pal: {manager.reason}", file=sys.stderr, flush=True)
+        world.abort(1)
+    code = EXIT_CODES[str(manager.outcome)]
+    return 0 if LAUNCHED_VARIABLE in os.environ else code
+
+
+if __name__ == "__main__":
+    sys.exit(main())
