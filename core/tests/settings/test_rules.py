@@ -79,8 +79,9 @@ def test_model_and_oracle_that_cannot_read_the_samples(problems, toy, tmp_path):
     toy["generator"] = {"kernel": "mine.py:Mine"}
     there = "found samples of generator 'mine.py:Mine' with x float32(2), expected x float64(2), which"
     assert sorted(problems(toy)) == [
-        "generator.kernel: found generator 'mine.py:Mine', which proposes nothing without a model, expected a "
-        "generator that can bootstrap; name labelled files in data.initial, or start from trained weights (model.trained)",
+        "generator.kernel: found generator 'mine.py:Mine', which proposes nothing without a model, "
+        "expected a generator that can bootstrap; "
+        "name labelled files in data.initial, or start from trained weights (model.trained)",
         f"model.kernel: {there} model 'pal.toy-model' reads",
         f"oracle.kernel: {there} oracle 'pal.toy-oracle' reads",
     ]

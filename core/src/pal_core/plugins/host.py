@@ -133,6 +133,11 @@ class PluginHost:
         found = [given[0][1] for _, given in sorted(self._kernels.items()) if len(given) == 1]
         return [k for k in found if role is None or k.role is role]
 
+    def kernels_of(self, plugin: PluginRecord) -> list[str]:
+        """Names of the kernels that a plugin gives, clashing ones included."""
+        owners = {i for i, record in enumerate(self._records) if record == plugin}
+        return sorted(name for name, given in self._kernels.items() if any(i in owners for i, _ in given))
+
     def find_kernel(self, name: str, role: Role | None = None, base: Path | None = None) -> KernelSpec:
         """A kernel by name, file or module.
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-__all__ = ["PACKAGES", "package_of"]
+__all__ = ["COMMAND_PACKAGES", "PACKAGES", "package_of"]
 
 PACKAGES = {
     "ase": "pal-ase",
@@ -18,6 +18,9 @@ PACKAGES = {
     "turbomole": "pal-turbomole",
     "xtb": "pal-xtb",
 }
+
+COMMAND_PACKAGES = {"report": "pal-monitor", "trace": "pal-monitor", "watch": "pal-monitor"}
+"""Packages that bring commands of `pal`."""
 
 
 def package_of(kernel: str) -> str | None:
