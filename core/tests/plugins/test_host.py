@@ -240,6 +240,17 @@ def test_command_that_two_packages_give_is_left_out_and_both_are_named():
     assert warnings == ["command 'watch' is given by one and by two; uninstall one of them"]
 
 
+def test_commands_of_a_plugin_whose_hook_raises_are_left_out_with_a_warning():
+    def fail():
+        raise ImportError("no rich")
+
+    watch = click.Command("watch")
+    host = PluginHost.of([plugin("bad", pal_commands=fail), plugin("good", pal_commands=[watch])])
+    commands, (warning,) = host.commands()
+    assert commands == {"watch": watch}
+    assert warning.startswith("commands of bad are left out: pal_commands raised ImportError: no rich (test_host.py:")
+
+
 def test_observers_of_sound_plugins_survive_one_that_raises():
     watcher = object()
 

@@ -207,3 +207,22 @@ def test_ranks_for_roles_that_are_not_there(problems, toy):
     del toy["oracle"], toy["training"], toy["stop"]
     toy["placement"] = [{"match": "n*", "oracle": 2}]
     assert problems(toy) == ["placement[0].oracle: found 2 ranks, expected none without an [oracle] table"]
+
+
+def test_serial_schedule_needs_all_three_phases(problems, toy):
+    toy["run"] = {"schedule": "serial"}
+    del toy["training"]
+    assert problems(toy) == [
+        "run.schedule: found 'serial', expected 'parallel' without [training]: "
+        "exploring, labelling and training take turns"
+    ]
+
+
+def test_convergence_of_a_fixed_share_is_a_warning(host, toy, tmp_path):
+    toy["selection"] = {"kernel": "pal.all"}
+    toy["stop"] = {"converged": {"uncertain": 0.1}}
+    (warning,) = from_dict(toy, tmp_path, host).warnings
+    assert str(warning) == (
+        "stop.converged: selection 'pal.all' selects the same share however sure the committee is: "
+        "this rule says nothing"
+    )

@@ -256,10 +256,13 @@ class PluginHost:
             Names that `pal` has itself.
         """
         given: dict[str, list[tuple[int, click.Command]]] = {}
+        sound = {i for i in self._modules if self._records[i].error is None}
         for i in self._modules:
             for command in self._ask(i, "pal_commands", lambda c: c):
                 given.setdefault(str(command.name), []).append((i, command))
-        warnings = [
+        broken = [self._records[i] for i in sorted(sound) if self._records[i].error]
+        warnings = [f"commands of {record.package} are left out: {record.error}" for record in broken]
+        warnings += [
             f"command {name!r} of {self._records[group[0][0]].package} is left out: pal-core has a command of that name"
             for name, group in given.items()
             if name in taken

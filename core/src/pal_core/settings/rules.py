@@ -10,7 +10,7 @@ __all__ = ["check_rules"]
 
 def check_rules(draft: Draft) -> None:
     """Report every rule that the settings break."""
-    for rule in (_parts, _start, _bootstrap, _files, _committee, _processes, _ranks, _queue, _stop, _no_stop):
+    for rule in (_parts, _start, _bootstrap, _files, _committee, _processes, _ranks, _queue, _serial, _stop, _no_stop):
         rule(draft)
 
 
@@ -108,6 +108,15 @@ def _queue(draft: Draft) -> None:
             draft.report.add(("oracle", "ahead"), str(draft.oracle.ahead), expected)
 
 
+def _serial(draft: Draft) -> None:
+    run = draft.data.get("run")
+    serial = isinstance(run, dict) and run.get("schedule") == "serial"
+    missing = [f"[{name}]" for name in ("oracle", "training") if name not in draft.data]
+    if serial and missing:
+        expected = f"'parallel' without {' and '.join(missing)}: exploring, labelling and training take turns"
+        draft.report.add(("run", "schedule"), "'serial'", expected)
+
+
 def _stop(draft: Draft) -> None:
     stop = draft.stop
     if stop is None:
@@ -115,6 +124,10 @@ def _stop(draft: Draft) -> None:
     for key, table, article in (("labels", "oracle", "an"), ("rounds", "training", "a")):
         if getattr(stop, key) is not None and table not in draft.data:
             draft.report.add(("stop", key), str(getattr(stop, key)), f"no such rule without {article} [{table}] table")
+    selection = draft.kernel("selection")
+    if stop.converged and selection and selection.spec.name in ("pal.all", "pal.random"):
+        found = f"{selection} selects the same share however sure the committee is: this rule says nothing"
+        draft.report.warn(("stop", "converged"), found)
 
 
 def _no_stop(draft: Draft) -> None:
