@@ -99,6 +99,8 @@ class Manager:
         Samples whose labels wait to be trained on (initial data, or all labels of a resumed run).
     rounds : int
         Training rounds completed in earlier parts of the run.
+    steps : int
+        Samples predicted in earlier parts of the run.
     """
 
     def __init__(
@@ -108,13 +110,14 @@ class Manager:
         labelled: int = 0,
         buffered: Sequence[int] = (),
         rounds: int = 0,
+        steps: int = 0,
     ) -> None:
         self.plan = plan
         self.phase: Phase = "starting"
         self.queue = OracleQueue(plan.queue, plan.per_walker)
         for ticket in waiting:
             self.queue.waiting[ticket.sample] = ticket
-        self.tally = Tally(plan.rules, labels=labelled, rounds=rounds)
+        self.tally = Tally(plan.rules, labels=labelled, rounds=rounds, steps=steps)
         self.rounds = Rounds(plan.trainers, plan.retrain_after, rounds)
         self.rounds.buffer.extend(buffered)
         self.outcome: v.Outcome = "done"

@@ -45,7 +45,8 @@ def begin(setup: Setup, store: Store) -> Manager:
     ]
     counts = store.counts()
     made = sum(n for k, n in counts.items() if k.startswith("labels_") and k != "labels_initial")
-    return Manager(plan, waiting if plan.oracles else (), made, store.labelled(), rounds)
+    queued = waiting if plan.oracles else ()
+    return Manager(plan, queued, labelled=made, buffered=store.labelled(), rounds=rounds, steps=store.steps())
 
 
 def _members(setup: Setup) -> range:

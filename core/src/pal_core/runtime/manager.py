@@ -71,6 +71,7 @@ class ManagerHost:
         read_initial(setup, self._store, plugins)
         self._machine = begin(setup, self._store)
         self._checks = [self._check(k, i) for i, k in enumerate(loaded.checks)]
+        self._steps_before = self._machine.tally.steps
         self._board = StatusBoard(self._machine, setup.plan)
         self._observers = [*plugins.observers(), *observers]
         self._stop_file = setup.directory / STOP_FILE
@@ -360,7 +361,7 @@ class ManagerHost:
     def _tell(self, what: str) -> None:
         status = self.status()
         tally = self._machine.tally
-        self._store.add_history(tally.steps, tally.selected, tally.labels, len(self._machine.queue))
+        self._store.add_history(tally.steps - self._steps_before, tally.selected, tally.labels, len(self._machine.queue))
         for observer in list(self._observers):
             try:
                 call: Callable[..., None] = getattr(observer, what)

@@ -332,7 +332,7 @@ class Store:
         return [{**dict(zip(names, row, strict=True)), "metrics": json.loads(row[-1])} for row in rows]
 
     def add_history(self, steps: int, selected: int, labels: int, waiting: int) -> None:
-        """Store a point of the run's history."""
+        """Store a point of the run's history; `steps` and `selected` count from the session's start."""
         self._write(
             "INSERT INTO history VALUES (?, ?, ?, ?, ?, ?)", time.time(), self.session, steps, selected, labels, waiting
         )
@@ -341,6 +341,11 @@ class Store:
         """Columns time, session, steps, selected, labels, waiting; shape (n, 6)."""
         rows = self._db.execute("SELECT * FROM history ORDER BY time").fetchall()
         return np.array(rows, np.float64).reshape(len(rows), 6)
+
+    def steps(self) -> int:
+        """Samples predicted in all sessions together."""
+        sql = "SELECT COALESCE(SUM(most), 0) FROM (SELECT MAX(steps) AS most FROM history GROUP BY session)"
+        return int(self._db.execute(sql).fetchone()[0])
 
     def note(self, source: str, text: str) -> None:
         """Add a sentence to the journal."""
