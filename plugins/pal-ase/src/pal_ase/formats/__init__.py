@@ -1,0 +1,1 @@
+"""File formats of atomistic samples and labels."""

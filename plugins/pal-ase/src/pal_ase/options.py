@@ -1,0 +1,144 @@
+"""Options of the walkers. Light: imports neither ASE nor greenlet."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, Literal
+
+from pal_core.options import Interface, KernelOptions
+from pydantic import (
+    Field,
+    NonNegativeFloat,
+    NonNegativeInt,
+    PositiveFloat,
+    PositiveInt,
+    field_validator,
+    model_validator,
+)
+
+from pal_ase.schema import LABEL, SAMPLE, label_schema
+from pal_ase.targets import check_target
+
+__all__ = ["DriverOptions", "LangevinOptions", "VerletOptions", "WalkerOptions"]
+
+KELVIN: dict[str, Any] = {"unit": "K"}
+_HOT = "kinetic temperature above which a walker is reset; 0: no limit; left out: "
+
+
+class WalkerOptions(KernelOptions):
+    """What all walkers have in common."""
+
+    structure: Path = Field(description="file with one or many start structures, dealt out to the walkers in turn")
+    charge: int | None = Field(
+        None, description="total charge; left out: the file's `charge`, or 0", json_schema_extra={"unit": "e"}
+    )
+    multiplicity: PositiveInt | None = Field(
+        None, description="spin multiplicity 2S + 1; left out: the file's `multiplicity`, or the lowest possible"
+    )
+    patience: NonNegativeInt = Field(
+        10, description="untrusted steps in a row that a walker makes; at the next it goes back to trusted ground"
+    )
+    closest: NonNegativeFloat = Field(
+        0.5, description="reset when two atoms are closer than this times the sum of their covalent radii; 0: never"
+    )
+    isolated: NonNegativeFloat = Field(
+        3.0,
+        description="reset when an atom's neighbours are all further than this times the sum of their covalent radii; "
+        "0: never",
+    )
+    spread: NonNegativeFloat = Field(
+        3.0,
+        description="reset when an atom is further from the centre than this times the start structure's radius; "
+        "0: never; periodic systems: never",
+    )
+    hot: NonNegativeFloat | None = Field(None, description=_HOT + "no limit", json_schema_extra=KELVIN)
+    rattle: NonNegativeFloat = Field(
+        0.08,
+        description="largest standard deviation of bootstrap displacements per coordinate; a quarter, half, three "
+        "quarters and all of it are used",
+        json_schema_extra={"unit": "Å"},
+    )
+    trajectory: NonNegativeInt = Field(
+        100, description="predictions between two frames of trajectories/walker-NNN.extxyz; 0: no file"
+    )
+
+    @field_validator("structure")
+    @classmethod
+    def _has_content(cls, path: Path) -> Path:
+        if not path.is_file():
+            raise ValueError(f"there is no file {path}")
+        if path.stat().st_size == 0:
+            raise ValueError(f"the file {path} is empty")
+        return path
+
+    @model_validator(mode="after")
+    def _limits_leave_room(self) -> WalkerOptions:
+        if self.isolated and self.isolated <= max(1.0, self.closest):
+            raise ValueError(f"isolated = {self.isolated:g} must be above 1 and above closest = {self.closest:g}")
+        if self.spread and self.spread <= 1:
+            raise ValueError(f"spread = {self.spread:g} must be above 1, the radius of the start structure")
+        return self
+
+    def interface(self) -> Interface:
+        """Reads predicted energy and forces, gives structures."""
+        return Interface(consumes=LABEL, produces=SAMPLE)
+
+
+class _DynamicsOptions(WalkerOptions):
+    timestep: PositiveFloat = Field(0.5, description="time step", json_schema_extra={"unit": "fs"})
+    steps: PositiveInt | None = Field(None, description="steps after which the walker ends; left out: never")
+
+    @model_validator(mode="after")
+    def _limit_above_temperature(self) -> _DynamicsOptions:
+        temperature = getattr(self, "temperature", 0.0)
+        if self.hot and self.hot <= 2 * temperature:
+            raise ValueError(
+                f"hot = {self.hot:g} K must be above twice the temperature of {temperature:g} K, or velocities "
+                "drawn at that temperature would be refused"
+            )
+        return self
+
+
+class LangevinOptions(_DynamicsOptions):
+    """Options of `ase.langevin`."""
+
+    temperature: PositiveFloat = Field(300.0, description="temperature of the heat bath", json_schema_extra=KELVIN)
+    friction: PositiveFloat = Field(0.01, description="friction coefficient", json_schema_extra={"unit": "1/fs"})
+    hot: NonNegativeFloat | None = Field(None, description=_HOT + "ten times the temperature", json_schema_extra=KELVIN)
+
+
+class VerletOptions(_DynamicsOptions):
+    """Options of `ase.verlet`."""
+
+    temperature: NonNegativeFloat = Field(
+        300.0,
+        description="temperature of the start velocities, and of new ones after a reset",
+        json_schema_extra=KELVIN,
+    )
+    hot: NonNegativeFloat | None = Field(None, description=_HOT + "ten times the temperature", json_schema_extra=KELVIN)
+
+
+class DriverOptions(WalkerOptions):
+    """Options of `ase.driver`."""
+
+    # A path, so that a file's name is taken relative to the settings file.
+    function: Path = Field(description='`f(atoms, rng)` as "file.py:function" or "module:function"')
+    parameters: dict[str, Any] = Field(default_factory=dict, description="further keyword arguments of the function")
+    runs: PositiveInt | None = Field(
+        None, description="times that the function may return before the walker ends; left out: no limit"
+    )
+    resume_from: Literal["trusted", "start"] = Field(
+        "trusted",
+        description="where the function begins after a reset or a restart of the run: the last trusted frame, or the "
+        "start structure (for NEB and others that must not begin at one of their images)",
+    )
+    stress: bool = Field(False, description="the function needs the stress (cell optimisers, constant pressure)")
+
+    @field_validator("function")
+    @classmethod
+    def _well_formed(cls, target: Path) -> Path:
+        return check_target(target, "function")
+
+    def interface(self) -> Interface:
+        """Reads predicted energy, forces and, where asked for, stress; gives structures."""
+        return Interface(consumes=label_schema(self.stress), produces=SAMPLE)

@@ -1,0 +1,101 @@
+"""What pal-ase offers. Light: imports no ASE."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import TYPE_CHECKING
+
+from pal_core.hookspecs import hookimpl
+from pal_core.spec import FormatSpec, KernelSpec, Role
+
+if TYPE_CHECKING:
+    import click
+
+__all__ = ["pal_commands", "pal_formats", "pal_kernels"]
+
+
+@hookimpl
+def pal_kernels() -> Iterable[KernelSpec]:
+    """Walkers, the calculator oracle, label checks."""
+    exact = frozenset({"bootstrap", "snapshot"})
+    return [
+        KernelSpec(
+            "ase.langevin",
+            Role.GENERATOR,
+            "pal_ase.dynamics:LangevinWalker",
+            "pal_ase.options:LangevinOptions",
+            "molecular dynamics at constant temperature",
+            exact,
+        ),
+        KernelSpec(
+            "ase.verlet",
+            Role.GENERATOR,
+            "pal_ase.dynamics:VerletWalker",
+            "pal_ase.options:VerletOptions",
+            "molecular dynamics at constant energy",
+            exact,
+        ),
+        KernelSpec(
+            "ase.driver",
+            Role.GENERATOR,
+            "pal_ase.driver:DriverWalker",
+            "pal_ase.options:DriverOptions",
+            "any function f(atoms, rng) that uses an ASE calculator: dynamics, optimisers, NEB",
+            frozenset({"bootstrap"}),
+        ),
+        KernelSpec(
+            "ase.calculator",
+            Role.ORACLE,
+            "pal_ase.oracle:CalculatorOracle",
+            "pal_ase.label_options:CalculatorOptions",
+            "any ASE calculator",
+        ),
+        *_checks(),
+    ]
+
+
+def _checks() -> list[KernelSpec]:
+    summaries = {
+        "finite": "refuses labels with NaN or infinity",
+        "plausible": "refuses huge forces, net forces, forces zeroed by constraints",
+        "consistent": "refuses energies that contradict the forces of neighbouring labels",
+    }
+    return [
+        KernelSpec(
+            f"ase.{name}",
+            Role.CHECK,
+            f"pal_ase.checks:{name.capitalize()}",
+            f"pal_ase.label_options:{name.capitalize()}Options",
+            summary,
+        )
+        for name, summary in summaries.items()
+    ]
+
+
+@hookimpl
+def pal_formats() -> Iterable[FormatSpec]:
+    """Extended XYZ and ASE's databases."""
+    return [
+        FormatSpec(
+            "extxyz",
+            (".extxyz", ".xyz"),
+            "pal_ase.formats.extxyz:read",
+            "pal_ase.formats.extxyz:write",
+            "extended XYZ with REF_energy, REF_forces, REF_stress",
+        ),
+        FormatSpec(
+            "ase-db",
+            (".db",),
+            "pal_ase.formats.ase_db:read",
+            "pal_ase.formats.ase_db:write",
+            "ASE's SQLite database",
+        ),
+    ]
+
+
+@hookimpl
+def pal_commands() -> Iterable[click.Command]:
+    """``pal reference``."""
+    from pal_ase.commands import reference
+
+    return [reference]

@@ -1,0 +1,238 @@
+"""What all ASE-driven walkers have in common: patience, guards, bootstrap, trajectory, snapshot."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from dataclasses import astuple, dataclass
+from typing import Any, ClassVar
+
+import numpy as np
+from ase import Atoms
+from numpy.typing import NDArray
+from pal_core import rng as streams
+from pal_core.errors import PalError
+from pal_core.kernels import Context, Feedback, Generator, Sample, State, Stop
+
+from pal_ase.codec import atoms_to_sample
+from pal_ase.guards import Guards
+from pal_ase.inside_out import Conversation, InsideOutCalculator
+from pal_ase.options import WalkerOptions
+from pal_ase.schema import SAMPLE
+from pal_ase.structures import displaced, start_structures
+from pal_ase.trajectory import Trajectory
+
+__all__ = ["Counts", "Walker"]
+
+_TRIES = 100  # resets, or bootstrap draws, without one acceptable geometry between them
+_AMPLITUDES = (0.25, 0.5, 0.75, 1.0)
+_IMPATIENT = "patience is over"
+
+
+@dataclass
+class Counts:
+    """Counters that a snapshot keeps.
+
+    Parameters
+    ----------
+    predictions : int
+        Feedbacks so far.
+    steps : int
+        Finished steps of a dynamics.
+    runs : int
+        Times that a driven function has returned.
+    untrusted : int
+        Untrusted predictions in a row.
+    resets : int
+        Resets so far.
+    relapses : int
+        Resets since the last trusted prediction.
+    """
+
+    predictions: int = 0
+    steps: int = 0
+    runs: int = 0
+    untrusted: int = 0
+    resets: int = 0
+    relapses: int = 0
+
+
+class Walker(Generator):
+    """A walker whose geometries come from ASE code in a greenlet.
+
+    Notes
+    -----
+    Every prediction is passed on, trusted or not, until more than `patience` in a row were not trusted. Then, and
+    at once when a prediction is not finite or a guard refuses a geometry, the walker is reset: the running code is
+    given up and begins anew at the geometry of the last trusted prediction. A walker that is reset again without a
+    trusted prediction in between begins at its start structure.
+
+    A geometry that a guard refuses is never proposed.
+    """
+
+    kernel: ClassVar[str]
+    """Name of the kernel, for messages."""
+
+    def __init__(self, options: WalkerOptions, context: Context) -> None:
+        super().__init__(options, context)
+        self.structures = start_structures(self.kernel, options)
+        self.rng = context.rng()
+        self.counts = Counts()
+        self.trusted: Sample | None = None
+        self._bootstrap_rng = context.rng("bootstrap")
+        self._talk: Conversation | None = None
+        self._pending: Sample | None = None
+        path = context.directory / "trajectories" / f"walker-{context.index:03d}.extxyz"
+        self._trajectory = Trajectory(path, options.trajectory)
+        self._guards = self._new_guards()
+
+    @abstractmethod
+    def _run(self, atoms: Atoms) -> None:
+        """The ASE code; runs in the greenlet."""
+
+    @abstractmethod
+    def _prepare(self, trusted: Sample | None) -> Atoms:
+        """Atoms to begin with: at a trusted geometry, or at the start structure for None."""
+
+    @abstractmethod
+    def _returned(self) -> Stop | None:
+        """What to do when `_run` has returned: end, or run again."""
+
+    def _hot(self) -> float:
+        return float(self.options.hot or 0.0)
+
+    @property
+    def start(self) -> Atoms:
+        """This walker's start structure for the present run."""
+        atoms: Atoms = self.structures[(self.context.index + self.counts.runs) % len(self.structures)]
+        return atoms
+
+    def _new_guards(self) -> Guards:
+        o = self.options
+        return Guards(o.closest, o.isolated, o.spread, self._hot(), self.start)
+
+    def propose(self, feedback: Feedback | None) -> Sample | Stop:
+        """Next geometry, after the ASE code has had the prediction for the last one."""
+        if feedback is None:
+            return self._pending if self._pending is not None else self._settle(self._begin())
+        talk, proposed = self._talk, self._pending
+        if talk is None or proposed is None:
+            raise RuntimeError(f"{self.kernel}: propose() was given feedback although nothing had been proposed")
+        problem = self._take(proposed, feedback)
+        return self._settle(talk.answer(feedback) if problem is None else self._reset(problem))
+
+    def _take(self, proposed: Sample, feedback: Feedback) -> str | None:
+        """Count and record a prediction; why it can't be passed on, or None."""
+        counts = self.counts
+        counts.predictions += 1
+        self._trajectory.record(counts.predictions, proposed, feedback, counts.resets)
+        bad = [name for name in self._needed if not np.isfinite(feedback.mean[name]).all()]
+        if bad:
+            return f"predicted {' and '.join(bad)} not finite"
+        if feedback.trusted:
+            self.trusted = proposed
+            counts.untrusted = counts.relapses = 0
+            return None
+        counts.untrusted += 1
+        return _IMPATIENT if counts.untrusted > self.options.patience else None
+
+    @property
+    def _needed(self) -> tuple[str, ...]:
+        return tuple(self.options.interface().consumes)
+
+    def _settle(self, atoms: Atoms | None) -> Sample | Stop:
+        """Turn what the ASE code asks for into a proposal; reset and run it again as often as needed."""
+        problem = None
+        for _ in range(_TRIES):
+            if atoms is None:
+                self._pending = None
+                stop = self._returned()
+                if stop is not None:
+                    return stop
+                atoms = self._begin()
+                continue
+            problem = self._guards.judge(atoms)
+            if problem is None:
+                self._pending = atoms_to_sample(atoms)
+                return self._pending
+            atoms = self._reset(problem)
+        raise PalError(
+            f"{self.kernel}: walker {self.context.index} found no acceptable geometry in {_TRIES} tries",
+            f"the last problem was: {problem}",
+        )
+
+    def _reset(self, problem: str) -> Atoms | None:
+        counts = self.counts
+        if counts.relapses:
+            self.trusted = None
+        counts.untrusted = 0
+        counts.resets += 1
+        counts.relapses += 1
+        place = "last trusted frame" if self.trusted is not None else "start structure"
+        text = f"walker {self.context.index} goes back to its {place}: {problem}"
+        if problem is _IMPATIENT:
+            self.context.log.debug(text)  # everyday business, many times a second with a young model
+        else:
+            self.context.note(text)
+        self.give_up()
+        return self._begin(self.trusted)
+
+    def _begin(self, trusted: Sample | None = None) -> Atoms | None:
+        """Start the ASE code; the first geometry that it asks for."""
+        atoms = self._prepare(trusted)
+        talk = Conversation(lambda: self._run(atoms))
+        atoms.calc = InsideOutCalculator(talk, "stress" in self._needed)
+        self._equip(atoms)
+        self._talk = talk
+        return talk.start()
+
+    def _equip(self, atoms: Atoms) -> None:
+        """Last touch before the ASE code starts, with the calculator in place."""
+
+    def give_up(self) -> None:
+        """Abandon the running ASE code."""
+        talk, self._talk, self._pending = self._talk, None, None
+        if talk is not None:
+            talk.close()
+
+    def bootstrap(self) -> Sample:
+        """A start structure with random displacements."""
+        rng = self._bootstrap_rng
+        problem = None
+        for _ in range(_TRIES):
+            start = self.structures[rng.integers(len(self.structures))]
+            atoms = displaced(start, self.options.rattle * rng.choice(_AMPLITUDES), rng)
+            problem = Guards(self.options.closest, self.options.isolated, 0.0, 0.0, start).judge(atoms)
+            if problem is None:
+                return atoms_to_sample(atoms)
+        raise PalError(
+            f"{self.kernel}: rattle = {self.options.rattle:g} Å gave no acceptable structure in {_TRIES} tries",
+            f"the last problem was: {problem}",
+        )
+
+    def snapshot(self) -> State:
+        """Counters, random streams, last trusted frame, and length of the trajectory."""
+        state: dict[str, NDArray[Any]] = {
+            "counts": np.array(astuple(self.counts), np.int64),
+            "rng": streams.get_state(self.rng),
+            "bootstrap": streams.get_state(self._bootstrap_rng),
+            "trajectory": np.array(self._trajectory.size, np.int64),
+        }
+        if self.trusted is not None:
+            state |= {f"trusted.{name}": np.array(self.trusted[name]) for name in SAMPLE}
+        return state
+
+    def restore(self, state: State) -> None:
+        """Go on from a snapshot."""
+        self.give_up()
+        self.counts = Counts(*(int(n) for n in state["counts"]))
+        streams.set_state(self.rng, state["rng"])
+        streams.set_state(self._bootstrap_rng, state["bootstrap"])
+        self._trajectory.rewind(int(state["trajectory"]))
+        known = "trusted.numbers" in state
+        self.trusted = {name: np.array(state[f"trusted.{name}"]) for name in SAMPLE} if known else None
+        self._guards = self._new_guards()
+
+    def close(self) -> None:
+        """Abandon the running code and close the trajectory."""
+        self.give_up()
+        self._trajectory.close()
