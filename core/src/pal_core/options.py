@@ -52,3 +52,7 @@ class KernelOptions(BaseModel):
     def interface(self) -> Interface:
         """Fields that a kernel with these options reads and gives; must not import anything heavy."""
         return Interface()
+
+    def needs_fields(self) -> tuple[str, ...]:
+        """Predicted fields that a selection reads by name, of whatever type and shape."""
+        return ()

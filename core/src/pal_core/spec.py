@@ -7,9 +7,10 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
-from pal_core.data import Batch, Schema
+if TYPE_CHECKING:
+    from pal_core.data import Batch, Schema
 
 __all__ = ["FormatSpec", "KernelSpec", "Reader", "Role", "Writer", "load_target"]
 

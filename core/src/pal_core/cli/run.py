@@ -9,10 +9,10 @@ from typing import Any
 
 import click
 
+from pal_core.cli.common import host_of
 from pal_core.cli.exit_codes import FAILED, RESUME
 from pal_core.cli.progress import Progress, duration
-from pal_core.errors import PalError
-from pal_core.plugins.host import PluginHost
+from pal_core.errors import PalError, SettingsError
 from pal_core.settings.load import Loaded, load
 
 __all__ = ["run"]
@@ -27,16 +27,17 @@ __all__ = ["run"]
     "--mpiexec", metavar="PROGRAM", help="The mpiexec to start the ranks with; default: this environment's own."
 )
 @click.option("--quiet", "-q", is_flag=True, help="Show no progress.")
-def run(settings: Path, in_process: bool, mpiexec: str | None, quiet: bool) -> None:
+@click.pass_context
+def run(context: click.Context, settings: Path, in_process: bool, mpiexec: str | None, quiet: bool) -> None:
     """Run to the stop rule of SETTINGS, or go on with the run in its directory.
 
     Starts the MPI ranks itself. Ctrl-C ends the run in order, to be resumed by the same command; a second Ctrl-C ends
     it at once. Exit codes: 0 stop rule met, 1 the run failed, 2 the settings are wrong, 75 stopped before its stop
     rule: run again to go on.
     """
-    loaded = load(settings, PluginHost.discover())
+    loaded = load(settings, host_of(context))
     for warning in loaded.warnings:
-        click.echo(f"warning: {warning}", err=True)
+        click.echo(f"warning: {SettingsError((), str(settings)).located(warning)}", err=True)
     progress = Progress(sys.stderr, quiet)
     status = _here(loaded, progress) if in_process else _ranks(settings, loaded, progress, mpiexec)
     _report(loaded, status)

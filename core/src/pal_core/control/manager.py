@@ -106,6 +106,7 @@ class Manager:
     def __init__(
         self,
         plan: ManagerPlan,
+        *,
         waiting: Sequence[Ticket] = (),
         labelled: int = 0,
         buffered: Sequence[int] = (),

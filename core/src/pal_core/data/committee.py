@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import cached_property
-from typing import Literal, get_args
+from typing import Any, Literal, get_args
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,6 +16,8 @@ __all__ = ["Committee", "Reduction", "as_floats", "reduce_samples"]
 
 Reduction = Literal["max", "mean", "rms"]
 Floats = NDArray[np.float64]
+_BLOCK = 8192
+"""Numbers treated at a time: a few blocks of float64 fit into a core's cache."""
 
 
 class Committee:
@@ -55,12 +57,17 @@ class Committee:
     @cached_property
     def mean(self) -> Batch:
         """Arithmetic mean over the members; columns are float64."""
-        return self._batch({name: self._mean(name) for name in self.members[0].schema})
+        return self._batch({name: both[0] for name, both in self._moments.items()})
 
     @cached_property
     def std(self) -> Batch:
         """Sample standard deviation over the members (``ddof=1``); NaN for one member."""
-        return self._batch({name: self._std(name) for name in self.members[0].schema})
+        return self._batch({name: both[1] for name, both in self._moments.items()})
+
+    @cached_property
+    def _moments(self) -> dict[str, tuple[Floats, Floats]]:
+        schema = self.members[0].schema
+        return {name: _mean_and_std([m.columns[name] for m in self.members]) for name in schema}
 
     def uncertainty(self, field: str, how: Reduction = "max") -> Floats:
         """One number per sample: `std` of `field` reduced over all its components.
@@ -72,28 +79,6 @@ class Committee:
         """
         return reduce_samples(self.std, field, how)
 
-    def _mean(self, name: str) -> Floats:
-        total = self.members[0].columns[name].astype(np.float64)
-        with np.errstate(invalid="ignore", over="ignore"):
-            for member in self.members[1:]:
-                total += member.columns[name]
-        total /= len(self.members)
-        return total
-
-    def _std(self, name: str) -> Floats:
-        mean = self.mean.columns[name]
-        if len(self.members) == 1:
-            return np.full(mean.shape, np.nan)
-        total = np.zeros(mean.shape)
-        with np.errstate(invalid="ignore", over="ignore"):
-            for member in self.members:
-                deviation = member.columns[name] - mean
-                deviation *= deviation
-                total += deviation
-            total /= len(self.members) - 1
-            np.sqrt(total, out=total)
-        return total
-
     def _batch(self, columns: dict[str, Floats]) -> Batch:
         first = self.members[0]
         schema = as_floats(first.schema)
@@ -103,6 +88,38 @@ class Committee:
 def as_floats(schema: Schema) -> Schema:
     """The schema of committee statistics: the same fields, all float64."""
     return Schema(Field(f.name, "float64", f.shape, f.unit) for f in schema.values())
+
+
+def _mean_and_std(arrays: Sequence[NDArray[Any]]) -> tuple[Floats, Floats]:
+    """Mean and sample standard deviation over equally shaped arrays.
+
+    Two passes over blocks that stay in the cache, so that large batches cost what small ones do per number.
+    """
+    flat = [np.ascontiguousarray(a).reshape(-1) for a in arrays]
+    mean, std, scratch = np.empty(flat[0].size), np.empty(flat[0].size), np.empty(_BLOCK)
+    for start in range(0, mean.size, _BLOCK):
+        blocks = [a[start : start + _BLOCK] for a in flat]
+        m, s = mean[start : start + _BLOCK], std[start : start + _BLOCK]
+        with np.errstate(invalid="ignore", over="ignore"):
+            _block_moments(blocks, m, s, scratch[: m.size])
+    return mean.reshape(arrays[0].shape), std.reshape(arrays[0].shape)
+
+
+def _block_moments(blocks: list[NDArray[Any]], mean: Floats, std: Floats, scratch: Floats) -> None:
+    mean[:] = blocks[0]
+    for block in blocks[1:]:
+        np.add(mean, block, out=mean)
+    mean /= len(blocks)
+    if len(blocks) == 1:
+        std[:] = np.nan
+        return
+    std[:] = 0.0
+    for block in blocks:
+        np.subtract(block, mean, out=scratch)
+        np.multiply(scratch, scratch, out=scratch)
+        np.add(std, scratch, out=std)
+    std /= len(blocks) - 1
+    np.sqrt(std, out=std)
 
 
 def reduce_samples(batch: Batch, field: str, how: Reduction) -> Floats:

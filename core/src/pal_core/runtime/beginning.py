@@ -46,7 +46,7 @@ def begin(setup: Setup, store: Store) -> Manager:
     counts = store.counts()
     made = sum(n for k, n in counts.items() if k.startswith("labels_") and k != "labels_initial")
     queued = waiting if plan.oracles else ()
-    return Manager(plan, queued, labelled=made, buffered=store.labelled(), rounds=rounds, steps=store.steps())
+    return Manager(plan, waiting=queued, labelled=made, buffered=store.labelled(), rounds=rounds, steps=store.steps())
 
 
 def _members(setup: Setup) -> range:

@@ -74,6 +74,9 @@ class ManagerHost:
         self._steps_before = self._machine.tally.steps
         self._board = StatusBoard(self._machine, setup.plan)
         self._observers = [*plugins.observers(), *observers]
+        for record in plugins.plugins:
+            if record.error:
+                _log.warning("plugin %s of %s is broken: %s", record.name, record.package, record.error)
         self._stop_file = setup.directory / STOP_FILE
         self._stop_file.unlink(missing_ok=True)
         self._next_sample = self._store.next_sample
@@ -361,7 +364,9 @@ class ManagerHost:
     def _tell(self, what: str) -> None:
         status = self.status()
         tally = self._machine.tally
-        self._store.add_history(tally.steps - self._steps_before, tally.selected, tally.labels, len(self._machine.queue))
+        self._store.add_history(
+            tally.steps - self._steps_before, tally.selected, tally.labels, len(self._machine.queue)
+        )
         for observer in list(self._observers):
             try:
                 call: Callable[..., None] = getattr(observer, what)

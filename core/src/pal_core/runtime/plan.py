@@ -19,6 +19,8 @@ _RULE_KEY = {"prediction": "model", "generator": "generator", "oracle": "oracle"
 class PlanError(PalError):
     """The ranks asked for can't be placed."""
 
+    exit_code = 2
+
 
 @dataclass(frozen=True)
 class Part:

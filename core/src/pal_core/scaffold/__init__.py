@@ -1,0 +1,1 @@
+"""Writes packages for kernels: `pal new-plugin`."""

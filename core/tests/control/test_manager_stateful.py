@@ -1,0 +1,247 @@
+"""The manager machine under arbitrary orders of events: every promise is checked after every step."""
+
+from __future__ import annotations
+
+import math
+
+from hypothesis import settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule
+from manager_world import ManagerWorld
+from pal_core.control import vocabulary as v
+from pal_core.control.manager import ManagerPlan
+from pal_core.control.queue import Ticket
+from pal_core.control.stopping import StopRules
+
+
+def maybe(strategy):
+    return st.none() | st.none() | strategy
+
+
+def hosts(role: str, least: int, most: int):
+    return st.integers(least, most).map(lambda n: tuple(f"{role}/{i}" for i in range(n)))
+
+
+SCORES = st.sampled_from([0.0, 0.3, 0.5, 0.9, math.inf, math.nan])
+TICKETS = st.builds(Ticket, sample=st.integers(0, 99), walker=st.integers(-1, 2), score=SCORES)
+RULES = st.builds(
+    StopRules,
+    labels=maybe(st.integers(1, 30)),
+    steps=maybe(st.integers(1, 300)),
+    rounds=maybe(st.integers(1, 9)),
+    wall_time=maybe(st.floats(1, 200)),
+    uncertain=maybe(st.just(0.05)),
+    window=st.just(50),
+    generators=st.sampled_from(["any", "all"]),
+    training=st.sampled_from(["any", "all"]),
+    walkers=st.just(3),
+    members=st.just(2),
+)
+PLANS = st.builds(
+    ManagerPlan,
+    oracles=hosts("oracle", 0, 3),
+    trainers=hosts("training", 0, 2),
+    walker_hosts=hosts("generator", 1, 2),
+    predictors=hosts("prediction", 1, 2),
+    rules=RULES,
+    bootstrap=st.integers(1, 3),
+    trained=st.booleans(),
+    retrain_after=st.integers(1, 4),
+    retries=st.integers(0, 2),
+    give_up_after=st.integers(3, 20),
+    queue=st.integers(1, 6),
+    per_walker=maybe(st.integers(1, 3)),
+    ahead=maybe(st.integers(1, 6)),
+    rerank=st.booleans(),
+    serial=st.booleans(),
+    final_time=st.sampled_from([0.0, 5.0]),
+    label_limit=st.just(30.0),
+    startup_limit=st.just(20.0),
+    stop_limit=st.just(10.0),
+)
+
+
+class ManagerUnderLoad(RuleBasedStateMachine):
+    """Everybody does anything that is allowed, in any order; answers come late, twice or never."""
+
+    @initialize(
+        plan=PLANS,
+        waiting=st.lists(TICKETS, max_size=4, unique_by=lambda t: t.sample),
+        buffered=st.integers(0, 3),
+        new=st.integers(0, 3),
+        patience=st.integers(0, 60),
+        silent=st.booleans(),
+        start=st.integers(0, 9),
+    )
+    def begin(self, plan, waiting, buffered, new, patience, silent, start):
+        labels = [500 + i for i in range(buffered)]
+        self.world = ManagerWorld(plan, waiting, min(new, buffered), labels)
+        self.patience = patience
+        """Steps before anybody stops the run or fails, so that some runs have a life before it."""
+        self.silent = silent
+        """Whether in the end nobody answers any more."""
+        self.steps = 0
+        if start:  # most runs get over the votes, which other tests look at
+            for host in plan.hosts:
+                self.world.handle(v.HostReady(host))
+            if plan.oracles:
+                self.world.handle(v.Inspected())
+
+    def tell(self, event: v.Event) -> None:
+        self.steps += 1
+        self.world.handle(event)
+
+    def choose(self, data, options):
+        return data.draw(st.sampled_from(options))
+
+    @precondition(lambda self: self.world.ready < set(self.world.plan.hosts))
+    @rule(data=st.data())
+    def vote(self, data):
+        self.tell(v.HostReady(self.choose(data, self.world.plan.hosts)))
+
+    @precondition(lambda self: self.world.inspecting)
+    @rule()
+    def inspect(self):
+        self.tell(v.Inspected())
+
+    @precondition(lambda self: self.world.bootstrap_due > 0)
+    @rule(walker=st.integers(0, 2))
+    def bootstrap(self, walker):
+        while self.world.bootstrap_due > 0:
+            self.tell(v.SampleArrived(next(self.world.numbers), walker, 0.0, True))
+
+    @precondition(lambda self: self.world.exploring and not self.world.quiet)
+    @rule(samples=st.lists(st.tuples(st.integers(0, 2), SCORES), min_size=1, max_size=4))
+    def select(self, samples):
+        for walker, score in samples:
+            self.tell(v.SampleArrived(next(self.world.numbers), walker, score))
+
+    @precondition(lambda self: self.world.exploring and not self.world.quiet)
+    @rule(samples=st.integers(0, 9), selected=st.integers(0, 9))
+    def predict(self, samples, selected):
+        self.tell(v.Predicted(samples, min(selected, samples)))
+
+    @precondition(lambda self: self.world.working)
+    @rule(data=st.data(), admitted=st.integers(0, 5))
+    def label(self, data, admitted):
+        self.tell(v.LabelArrived(*self.choose(data, self.world.working), admitted=admitted > 0))
+
+    @precondition(lambda self: self.world.working)
+    @rule(data=st.data(), final=st.integers(0, 3))
+    def miss(self, data, final):
+        self.tell(v.LabelMissed(*self.choose(data, self.world.working), final=final == 0))
+
+    @precondition(lambda self: self.world.answers)
+    @rule(data=st.data())
+    def repeat_answer(self, data):
+        event = self.choose(data, self.world.answers)
+        if (event.host, event.sample) not in self.world.working:
+            self.tell(event)
+
+    @precondition(lambda self: self.world.to_begin or self.world.to_end)
+    @rule(data=st.data())
+    def train(self, data):
+        world = self.world
+        events = [v.RoundOver(h, world.begun[h]) for h in world.to_end]
+        events += [v.RoundStarted(h, n + 1) for h in world.to_begin for n in range(world.begun[h], len(world.released))]
+        self.tell(self.choose(data, events))
+
+    @precondition(lambda self: self.world.ranking is not None)
+    @rule(data=st.data())
+    def rank(self, data):
+        asked, self.world.ranking = self.world.ranking, None
+        kept = data.draw(st.lists(st.sampled_from(asked.samples), unique=True))
+        self.tell(v.QueueRanked(asked.request, tuple(kept)))
+
+    @rule(request=st.integers(50, 99), kept=st.lists(st.integers(0, 1010)))
+    def rank_unasked(self, request, kept):
+        self.tell(v.QueueRanked(request, tuple(kept)))
+
+    @precondition(lambda self: self.world.to_finish)
+    @rule(data=st.data())
+    def finish_training(self, data):
+        self.tell(v.TrainingOver(self.choose(data, self.world.to_finish)))
+
+    @precondition(lambda self: self.world.quietened and not self.world.quiet)
+    @rule()
+    def become_quiet(self):
+        self.tell(v.WalkersQuiet())
+
+    @precondition(lambda self: self.world.closing and "exchange" not in self.world.halted)
+    @rule()
+    def close(self):
+        self.tell(v.ExchangeClosed())
+
+    @precondition(lambda self: self.world.halting)
+    @rule(data=st.data())
+    def halt(self, data):
+        self.tell(v.HostHalted(self.choose(data, self.world.halting)))
+
+    @rule(seconds=st.sampled_from([0.0, 0.5, 3.0]))
+    def pass_time(self, seconds):
+        self.world.now += seconds
+        self.tell(v.Tick())
+
+    @precondition(lambda self: self.steps >= self.patience)
+    @rule(what=st.sampled_from(["stop", "fail", "walkers", "member", "silence", "problem"]), data=st.data())
+    def end(self, what, data):
+        world = self.world
+        if what == "stop":
+            self.tell(v.StopAsked("SIGTERM"))
+        elif what == "fail":
+            self.tell(v.HostFailed(self.choose(data, world.plan.hosts), "broken"))
+        elif what == "walkers":
+            self.tell(v.WalkersEnded(1, "found"))
+        elif what == "member":
+            self.tell(v.MemberAsksStop(data.draw(st.integers(0, 1)), "flat"))
+        elif what == "problem" and world.inspecting:
+            self.tell(v.Inspected(("no such element",)))
+        else:
+            world.now += 50.0
+            self.tell(v.Tick())
+
+    def teardown(self):
+        if not hasattr(self, "world") or self.world.over is not None:
+            return
+        self.world.handle(v.StopAsked("the test is over"))
+        if self.silent:
+            self.fall_silent()
+        else:
+            self.answer_everything()
+        assert self.world.over is not None
+
+    def fall_silent(self):
+        """Nobody answers: time alone brings the end, by way of all limits."""
+        for _ in range(200):
+            self.world.now += 1.0
+            self.world.handle(v.Tick())
+
+    def answer_everything(self):
+        """Everybody answers: the run finishes, whatever has happened before."""
+        world = self.world
+        for _ in range(500):
+            if world.over is not None:
+                break
+            assert self.one_answer() is not None, f"nobody owes anything while {world.machine.phase}"
+            world.now += 0.001
+            world.handle(v.Tick())
+        assert isinstance(world.over, v.Finished)
+
+    def one_answer(self) -> v.Event | None:
+        world = self.world
+        owed: list[v.Event] = [v.LabelArrived(h, s) for h, s in world.working]
+        owed += [v.RoundStarted(h, len(world.released)) for h in world.to_begin]
+        owed += [v.RoundOver(h, world.begun[h]) for h in world.to_end]
+        owed += [v.TrainingOver(h) for h in world.to_finish]
+        owed += [v.WalkersQuiet()] if world.quietened and not world.quiet else []
+        owed += [v.HostHalted(h) for h in world.halting if h != "exchange"]
+        owed += [v.HostHalted("exchange")] if "exchange" in world.halting else []
+        owed += [v.ExchangeClosed()] if world.closing else []
+        if not owed:
+            return None
+        world.handle(owed[0])
+        return owed[0]
+
+
+ManagerUnderLoad.TestCase.settings = settings(max_examples=200, stateful_step_count=80, deadline=None)
+TestManagerUnderLoad = ManagerUnderLoad.TestCase
