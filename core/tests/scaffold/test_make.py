@@ -95,8 +95,8 @@ def test_packages_pass_lint(tmp_path, house_rules):
             make(Names(name, role, "plane-waves"), tmp_path / role.value)
     rules = ["--config", str(REPOSITORY / "ruff.toml")] if house_rules else ["--isolated"]
     run("-m", "ruff", "check", *rules, "--no-cache", ".", cwd=tmp_path)
-    if not house_rules:
-        run("-m", "ruff", "format", "--check", *rules, "--no-cache", "oracle/pal-orca", cwd=tmp_path)
+    short = [f"{role.value}/pal-orca" for role in Role]
+    run("-m", "ruff", "format", "--check", *rules, "--no-cache", *short, cwd=tmp_path)
 
 
 def test_package_asks_for_this_pal_core_and_gives_one_entry_point():
