@@ -33,6 +33,7 @@ def batch():
 def test_what_is_written_is_read(batch, tmp_path):
     path = tmp_path / "labels.npz"
     npz.write(path, batch, [{"label": i} for i in range(3)])
+    assert list(tmp_path.iterdir()) == [path]
     found = npz.read(path, SCHEMA)
     assert found.schema == SCHEMA
     np.testing.assert_array_equal(found.offsets, batch.offsets)

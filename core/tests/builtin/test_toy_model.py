@@ -144,6 +144,16 @@ def test_interrupted_round_is_the_same_as_an_uninterrupted_one():
     np.testing.assert_array_equal(whole.weights()["w"], parts.weights()["w"])
 
 
+def test_restarted_round_ends_where_the_uninterrupted_one_does():
+    subject = give(model(iterations=40), labelled(40))
+    next(subject.train())
+    twin = give(model(iterations=40), labelled(40))
+    twin.restore(subject.snapshot())
+    wanted = [e.number for e in subject.train()]
+    assert len(wanted) < 29  # solved, not out of epochs
+    assert [e.number for e in twin.train()] == wanted
+
+
 def test_portions_in_which_data_arrive_do_not_matter():
     batch = labelled(40)
     whole, parts = model(), model()

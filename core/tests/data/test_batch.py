@@ -155,6 +155,12 @@ def test_nothing_is_copied_that_already_fits():
     assert joined.columns["x"] is POINT["x"]
 
 
+def test_common_column_is_taken_from_the_left():
+    energy = Schema([Field("energy")])
+    joined = Batch(energy, {"energy": [1.0]}).join(Batch(energy, {"energy": [2.0]}))
+    assert joined.columns["energy"].tolist() == [1.0]
+
+
 def test_read_only_columns_are_taken_as_they_are():
     received = np.frombuffer(np.arange(3.0).tobytes())
     batch = Batch(Schema([Field("x")]), {"x": received})

@@ -115,6 +115,15 @@ def test_deviation_of_two_members_is_their_distance_over_the_root_of_two():
     np.testing.assert_allclose(committee.std.columns["e"], [np.sqrt(2), 0])
 
 
+@pytest.mark.parametrize("n", [8191, 8192, 8193, 20_000])
+def test_large_batches_are_treated_like_small_ones(n):
+    values = np.random.default_rng(0).standard_normal((3, n, 2)).astype(np.float32)
+    schema = Schema([Field("f", "float32", (2,))])
+    committee = Committee([Batch(schema, {"f": v}) for v in values])
+    np.testing.assert_allclose(committee.mean.columns["f"], values.astype(float).mean(axis=0), rtol=1e-12, atol=1e-15)
+    np.testing.assert_allclose(committee.std.columns["f"], values.astype(float).std(axis=0, ddof=1), rtol=1e-12)
+
+
 def test_small_differences_of_large_numbers_are_kept():
     np.testing.assert_allclose(pair([1e9], [1e9 + 1e-3]).std.columns["e"], [1e-3 / np.sqrt(2)], rtol=1e-4)
 

@@ -181,6 +181,8 @@ class Batch:
     def join(self, other: Batch) -> Batch:
         """Columns of both, for the same samples in the same order (e.g. samples and labels).
 
+        A column that both have is taken from this one.
+
         Raises
         ------
         SchemaError
@@ -228,7 +230,7 @@ def _checked_index(indices: ArrayLike, size: int) -> NDArray[np.int64]:
 def _converted(field: Field, values: ArrayLike) -> Array:
     array = np.asarray(values)
     target = np.dtype(field.dtype)
-    if array.dtype == target and array.flags.c_contiguous and array.dtype.isnative:
+    if array.dtype == target and array.flags.c_contiguous:
         return array
     if array.size and not _fits(array, target):
         raise SchemaError(f"field {field.name!r}: {array.dtype} can't become {field.dtype} without loss")
