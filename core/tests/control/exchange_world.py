@@ -80,11 +80,13 @@ class ExchangeWorld:
 
     # --- events
 
-    def handle(self, event: Event) -> None:
+    def handle(self, event: Event) -> list[Action]:
         self._before(event)
-        for action in self.machine.handle(event):
+        actions = self.machine.handle(event)
+        for action in actions:
             self._check(action)
         self.check_nothing_lies_idle()
+        return actions
 
     def _before(self, event: Event) -> None:
         match event:

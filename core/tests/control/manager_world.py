@@ -241,8 +241,8 @@ class ManagerWorld:
         self.over = action
         if isinstance(action, v.Abandon):
             assert action.hosts
-            voting = action.doing == "starting" and not self.inspecting
-            assert not set(action.hosts) & (self.ready if voting else self.halted | self.training_over)
+            blameless = {"finishing": self.training_over, "starting": set() if self.inspecting else self.ready}
+            assert not set(action.hosts) & blameless.get(action.doing, self.halted)
             return
         assert isinstance(action, v.Finished)
         assert self.halted == set(self.plan.hosts)

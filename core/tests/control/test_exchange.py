@@ -177,6 +177,14 @@ def test_close_lets_a_ranking_under_way_end_and_forgets_those_that_wait():
     assert x.handle(Answered(P, 0)) == [RankQueue(0, 1), HaltHost(P)]
 
 
+def test_hosts_that_the_manager_has_halted_are_not_told_again():
+    x = exchange(groups=[[P], [Q]])
+    assert after(x, HostHalted(A), HostHalted(P)).handle(Quieten()) == [HaltHost(B)]
+    assert x.handle(HostHalted(B)) == [Quiet()]
+    assert x.handle(Close()) == [HaltHost(Q)]
+    assert x.handle(HostHalted(Q)) == [Closed()]
+
+
 def test_exchange_without_hosts_ends_at_once():
     x = Exchange({}, ())
     assert x.handle(Quieten()) == [Quiet()]
@@ -208,9 +216,9 @@ ILLEGAL = {
     "close before quiet": ((Quieten(),), Close(), "before the walkers are quiet"),
     "close twice": ((*ENDING, Close()), Close(), "or twice"),
     "ranking after the end": ((*ENDING, Close()), RerankAsked(3), "asked for ranking 3 after the end"),
-    "halted without being told": ((), HostHalted(A), "halted without being told to"),
-    "walker host halted twice": (ENDING, HostHalted(A), "generator/0 halted twice"),
-    "predictor halted twice": ((*ENDING, Close(), HostHalted(P)), HostHalted(P), "prediction/0 halted twice"),
+    "stranger halted": ((), HostHalted("generator/9"), "generator/9 halted, but it is not a running host"),
+    "walker host halted twice": (ENDING, HostHalted(A), "generator/0 halted, but it is not"),
+    "predictor halted twice": ((*ENDING, Close(), HostHalted(P)), HostHalted(P), "prediction/0 halted, but it is not"),
 }
 
 

@@ -243,5 +243,5 @@ class ManagerUnderLoad(RuleBasedStateMachine):
         return owed[0]
 
 
-ManagerUnderLoad.TestCase.settings = settings(max_examples=200, stateful_step_count=80, deadline=None)
+ManagerUnderLoad.TestCase.settings = settings(max_examples=120, stateful_step_count=60, deadline=None)
 TestManagerUnderLoad = ManagerUnderLoad.TestCase

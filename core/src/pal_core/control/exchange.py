@@ -27,8 +27,9 @@ Promises
 * every chunk is answered exactly once, by `Reply` or `Dismiss`;
 * a group has one batch at a time, and answers that nobody waits for are refused;
 * a refused event raises `IllegalEventError` and changes nothing;
-* every generator host and every prediction host is told to halt exactly once: generator hosts as soon as their chunks
-  are answered after `Quieten`, prediction hosts as soon as their group is idle after `Close`;
+* every generator host and every prediction host is told to halt exactly once, unless it has halted already because the
+  manager told it: generator hosts as soon as their chunks are answered after `Quieten`, prediction hosts as soon as
+  their group is idle after `Close`;
 * `Quiet` and `Closed` come exactly once each, after the last host concerned has halted.
 """
 
@@ -440,10 +441,12 @@ class Exchange:
         return actions
 
     def _halted(self, host: str) -> list[Action]:
-        self._refuse_if(host not in self._told, f"{host} halted without being told to")
+        known = host in self._running or host in self._predicting
+        self._refuse_if(not known, f"{host} halted, but it is not a running host")
+        # After a failure the manager halts everyone, and a host's answer may overtake its order to the exchange.
+        self._told.add(host)
         if host in self._running:
             self._running.remove(host)
             return self._end_walkers()
-        self._refuse_if(host not in self._predicting, f"{host} halted twice")
-        self._predicting.discard(host)
+        self._predicting.remove(host)
         return self._end_idle_groups()

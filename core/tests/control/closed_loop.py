@@ -1,0 +1,402 @@
+"""Both machines and simulated hosts over an in-memory network that delivers in any order that MPI might.
+
+Messages of one sender to one receiver keep their order, everything else is shuffled by a seeded generator. A host that
+takes its time sends itself a message. Every event goes through the models that check the machines' promises.
+"""
+
+from __future__ import annotations
+
+import random
+from collections import deque
+from typing import Any
+
+from exchange_world import ExchangeWorld
+from manager_world import ManagerWorld
+from pal_core.control import exchange as x
+from pal_core.control import vocabulary as v
+from pal_core.control.manager import ManagerPlan
+from pal_core.control.queue import Ticket
+
+
+class Network:
+    """Links between pairs of hosts, each first in, first out."""
+
+    def __init__(self, rng: random.Random) -> None:
+        self.rng = rng
+        self.links: dict[tuple[str, str], deque[tuple[Any, ...]]] = {}
+
+    def send(self, sender: str, to: str, *message: Any) -> None:
+        self.links.setdefault((sender, to), deque()).append(message)
+
+    def take(self) -> tuple[str, str, tuple[Any, ...]] | None:
+        """The next message of a random link."""
+        if not self.links:
+            return None
+        link = self.rng.choice(list(self.links))
+        message = self.links[link].popleft()
+        if not self.links[link]:
+            del self.links[link]
+        return *link, message
+
+
+class Host:
+    """What simulated hosts have in common: they halt once, and do nothing but halt once they are broken."""
+
+    tells = ("manager",)
+
+    def __init__(self, name: str, network: Network) -> None:
+        self.name = name
+        self.network = network
+        self.rng = network.rng
+        self.halted = self.broken = False
+
+    def send(self, to: str, *message: Any) -> None:
+        self.network.send(self.name, to, *message)
+
+    def receive(self, sender: str, what: str, *rest: Any) -> None:
+        if what == "break" and not self.halted:
+            self.broken = True
+            self.send("manager", "broken")
+        elif what == "halt" and not self.halted:
+            self.halted = True
+            for to in self.tells:
+                self.send(to, "halted")
+        elif not self.halted and not self.broken:
+            getattr(self, what)(*rest)
+
+
+class Walkers(Host):
+    """A generator host; each walker ends after as many proposals as `lives` says."""
+
+    tells = ("exchange", "manager")
+
+    def __init__(self, name: str, network: Network, lives: list[int]) -> None:
+        super().__init__(name, network)
+        self.lives = lives
+        self.idle = list(range(len(lives)))
+        self.flying: dict[int, list[int]] = {}
+        self.seq = 0
+
+    def bootstrap(self, count: int) -> None:
+        for _ in range(count):
+            self.send("manager", "candidate", self.rng.choice(range(len(self.lives))))
+
+    def work(self) -> None:
+        """Some walkers are ready before others."""
+        some = self.rng.sample(self.idle, self.rng.randint(1, len(self.idle))) if self.idle else []
+        self.idle = [w for w in self.idle if w not in some]
+        ended = [w for w in some if self.lives[w] == 0]
+        going = [w for w in some if self.lives[w] != 0]
+        if ended:
+            self.send("exchange", "gone", len(ended))
+        if going:
+            for walker in going:
+                self.lives[walker] -= 1
+            self.send("exchange", "proposals", self.seq, len(going))
+            self.flying[self.seq] = going
+            self.seq += 1
+        if self.idle:
+            self.send(self.name, "work")
+
+    def verdicts(self, seq: int) -> None:
+        self.idle += self.flying.pop(seq)
+        self.send(self.name, "work")
+
+
+class Predictor(Host):
+    """A prediction host."""
+
+    tells = ("exchange", "manager")
+
+    def predict(self, batch: int) -> None:
+        self.send(self.name, "answer", batch)
+
+    def answer(self, batch: int) -> None:
+        self.send("exchange", "prediction", batch)
+
+
+class Trainer(Host):
+    """A training host with one member, which asks to stop after `patience` rounds."""
+
+    def __init__(self, name: str, network: Network, member: int, patience: int) -> None:
+        super().__init__(name, network)
+        self.member = member
+        self.patience = patience
+        self.newest = self.running = self.rounds = 0
+        self.finishing = self.said = False
+
+    def train(self, number: int) -> None:
+        self.newest = number
+        self._begin()
+
+    def finish(self) -> None:
+        self.finishing = True
+        self._begin()
+
+    def _begin(self) -> None:
+        if self.running:
+            return
+        if self.newest > self.rounds:
+            self.running = self.newest
+            self.send("manager", "began", self.running)
+            self.send(self.name, "end")
+        elif self.finishing and not self.said:
+            self.said = True
+            self.send("manager", "trained")
+
+    def end(self) -> None:
+        self.rounds, self.running = self.running, 0
+        self.send("manager", "ended round", self.rounds)
+        self.patience -= 1
+        if self.patience == 0:
+            self.send("manager", "asks stop", self.member)
+        self._begin()
+
+
+class Oracle(Host):
+    """An oracle host: fails now and then, and sometimes says so twice."""
+
+    def inspect(self) -> None:
+        self.send("manager", "inspected")
+
+    def label(self, sample: int) -> None:
+        self.send(self.name, "done", sample)
+
+    def done(self, sample: int) -> None:
+        fate = self.rng.choices(["labelled", "refused", "missed", "invalid"], [40, 1, 4, 1])[0]
+        for _ in range(self.rng.choice([1, 1, 1, 2])):
+            self.send("manager", fate, sample)
+
+
+class ExchangeHost(Host):
+    """Shell of the exchange machine."""
+
+    def __init__(self, network: Network, world: ExchangeWorld, uncertain: float) -> None:
+        super().__init__("exchange", network)
+        self.world = world
+        self.uncertain = uncertain
+        self.queues: dict[int, tuple[int, ...]] = {}
+
+    def receive(self, sender: str, what: str, *rest: Any) -> None:
+        if what in ("break", "halt") or self.halted or self.broken:
+            super().receive(sender, what, *rest)
+        elif what == "judge":
+            self.judge(*rest)
+        else:
+            for action in self.world.handle(self.event(sender, what, *rest)):
+                self.act(action)
+
+    def event(self, sender: str, what: str, *rest: Any) -> x.Event:
+        match what:
+            case "proposals":
+                return x.Proposed(x.Chunk(sender, *rest))
+            case "gone":
+                self.send("manager", "walkers ended", *rest)
+                return x.WalkersGone(sender, *rest)
+            case "prediction":
+                return x.Answered(sender, *rest)
+            case "rerank":
+                self.queues[rest[0]] = rest[1]
+                return x.RerankAsked(rest[0])
+            case "halted":
+                return x.HostHalted(sender)
+            case _:
+                orders = {"pause": x.PauseExchange, "resume": x.ResumeExchange, "quieten": x.Quieten, "close": x.Close}
+                return orders[what]()
+
+    def judge(self, batch: int) -> None:
+        size = sum(c.size for c in self.world.batches[batch])
+        selected = sum(self.rng.random() < self.uncertain for _ in range(size))
+        for _ in range(selected):
+            self.send("manager", "selected", self.rng.randrange(4), self.rng.random())
+        self.send("manager", "progress", size, selected)
+        for action in self.world.handle(x.Judged(batch)):
+            self.act(action)
+
+    def act(self, action: x.Action) -> None:
+        match action:
+            case x.Predict(batch, _, group) | x.PredictQueue(batch, _, group):
+                for host in self.world.groups[group]:
+                    self.send(host, "predict", batch)
+            case x.Judge(batch):
+                self.send("exchange", "judge", batch)
+            case x.RankQueue(_, request):
+                queue = self.queues.pop(request)
+                self.send("manager", "ranked", request, tuple(self.rng.sample(queue, self.rng.randint(0, len(queue)))))
+            case x.Reply(_, chunk):
+                self.send(chunk.host, "verdicts", chunk.seq)
+            case x.HaltHost(host):
+                self.send(host, "halt")
+            case x.Quiet():
+                self.send("manager", "walkers quiet")
+            case x.Closed():
+                self.halted = True
+                self.send("manager", "closed")
+            case _:
+                pass
+
+
+class ManagerHost:
+    """Shell of the manager machine."""
+
+    def __init__(self, network: Network, world: ManagerWorld) -> None:
+        self.network = network
+        self.world = world
+
+    def send(self, to: str, *message: Any) -> None:
+        self.network.send("manager", to, *message)
+
+    def receive(self, sender: str, what: str, *rest: Any) -> None:
+        self.handle(self.event(sender, what, *rest))
+
+    def handle(self, event: v.Event) -> None:
+        for action in self.world.handle(event):
+            self.act(action)
+
+    def event(self, sender: str, what: str, *rest: Any) -> v.Event:
+        match what:
+            case "candidate":
+                return v.SampleArrived(next(self.world.numbers), rest[0], 0.0, True)
+            case "selected":
+                return v.SampleArrived(next(self.world.numbers), *rest)
+            case "labelled" | "refused":
+                return v.LabelArrived(sender, rest[0], what == "labelled")
+            case "missed" | "invalid":
+                return v.LabelMissed(sender, rest[0], what == "invalid")
+            case "ranked":
+                self.world.ranking = None
+                return v.QueueRanked(*rest)
+            case "progress":
+                return v.Predicted(*rest)
+            case "walkers ended":
+                return v.WalkersEnded(rest[0], "found")
+            case "asks stop":
+                return v.MemberAsksStop(rest[0], "flat")
+            case "broken":
+                return v.HostFailed(sender, "broken")
+            case "began" | "ended round":
+                return (v.RoundStarted if what == "began" else v.RoundOver)(sender, rest[0])
+            case "ready" | "halted" | "trained":
+                return {"ready": v.HostReady, "halted": v.HostHalted, "trained": v.TrainingOver}[what](sender)
+            case _:
+                news = {"inspected": v.Inspected, "walkers quiet": v.WalkersQuiet, "closed": v.ExchangeClosed}
+                return news[what]()
+
+    def act(self, action: v.Action) -> None:  # noqa: C901 - one row per action
+        plan = self.world.plan
+        match action:
+            case v.InspectFirst(host):
+                self.send(host, "inspect")
+            case v.AskBootstrap(count):
+                for k in range(count):
+                    self.send(plan.walker_hosts[k % len(plan.walker_hosts)], "bootstrap", 1)
+            case v.StartWalkers():
+                for host in plan.walker_hosts:
+                    self.send(host, "work")
+            case v.Dispatch(host, sample):
+                self.send(host, "label", sample)
+            case v.Release(number):
+                for host in plan.trainers:
+                    self.send(host, "train", number)
+            case v.FinishTraining():
+                for host in plan.trainers:
+                    self.send(host, "finish")
+            case v.AskRerank(request, samples):
+                self.send("exchange", "rerank", request, samples)
+            case v.HaltHost(host):
+                self.send(host, "halt")
+            case _:
+                self._order_exchange(action)
+
+    def _order_exchange(self, action: v.Action) -> None:
+        orders = {"PauseWalkers": "pause", "ResumeWalkers": "resume", "QuietenExchange": "quieten"}
+        orders["CloseExchange"] = "close"
+        if type(action).__name__ in orders:
+            self.send("exchange", orders[type(action).__name__])
+
+
+class ClosedLoop:
+    """A whole run.
+
+    Parameters
+    ----------
+    rng : random.Random
+    plan : ManagerPlan
+    lives : list of list of int
+        Proposals of each walker of each generator host; negative for walkers that never end.
+    groups : list of list of str
+    batching : {"ready", "all"}
+    uncertain : float
+        Share of samples that are selected.
+    patience : int
+        Rounds after which trainers ask to stop; negative for never.
+    waiting, labelled, buffered
+        State of a resumed run.
+    """
+
+    def __init__(
+        self,
+        rng: random.Random,
+        plan: ManagerPlan,
+        lives: list[list[int]],
+        groups: list[list[str]],
+        batching: str = "ready",
+        uncertain: float = 0.3,
+        patience: int = -1,
+        waiting: tuple[Ticket, ...] = (),
+        labelled: int = 0,
+        buffered: tuple[int, ...] = (),
+    ) -> None:
+        self.rng = rng
+        self.plan = plan
+        self.network = Network(rng)
+        walkers = {h: len(n) for h, n in zip(plan.walker_hosts, lives, strict=True)}
+        self.exchange = ExchangeWorld(walkers, groups, batching)
+        self.manager = ManagerWorld(plan, waiting, labelled, buffered)
+        self.shell = ManagerHost(self.network, self.manager)
+        self.hosts: dict[str, Host] = {"exchange": ExchangeHost(self.network, self.exchange, uncertain)}
+        self.hosts |= {h: Walkers(h, self.network, n) for h, n in zip(plan.walker_hosts, lives, strict=True)}
+        self.hosts |= {h: Predictor(h, self.network) for h in plan.predictors}
+        self.hosts |= {h: Trainer(h, self.network, k, patience) for k, h in enumerate(plan.trainers)}
+        self.hosts |= {h: Oracle(h, self.network) for h in plan.oracles}
+
+    def run(self, stop_at: int = -1, break_at: int = -1) -> v.Finished:
+        """Deliver until the manager has ended; then deliver the rest, which must disturb nobody.
+
+        Parameters
+        ----------
+        stop_at, break_at : int
+            Number of messages after which someone asks to stop, or a host breaks; negative for never.
+        """
+        for host in self.hosts.values():
+            host.send("manager", "ready")
+        step = 0
+        while self.manager.over is None:
+            step += 1
+            assert step < 20_000, f"no end in sight in phase {self.manager.machine.phase}"
+            if step == stop_at:
+                self.shell.handle(v.StopAsked("SIGTERM"))
+            if step == break_at:
+                self.network.send("fate", self.rng.choice(self.plan.hosts), "break")
+            self.manager.now += 0.01
+            if not self.deliver() or step % 20 == 0:
+                self.manager.now += 1.0
+                self.shell.handle(v.Tick())
+        while self.deliver():
+            pass
+        assert isinstance(self.manager.over, v.Finished), f"{self.manager.over}"
+        return self.manager.over
+
+    def deliver(self) -> bool:
+        found = self.network.take()
+        if found is None:
+            return False
+        sender, to, message = found
+        (self.shell if to == "manager" else self.hosts[to]).receive(sender, *message)
+        return True
+
+    def check_end(self) -> None:
+        """Nobody runs any more, and nobody waits for an answer of an exchange that ended in good order."""
+        assert all(h.halted for h in self.hosts.values())
+        if "exchange" not in self.manager.told:
+            self.exchange.check_end()
