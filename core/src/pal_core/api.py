@@ -123,6 +123,7 @@ def run(
     plugins: PluginHost | None = None,
     observers: Iterable[Observer] = (),
     should_stop: Callable[[], bool] = lambda: False,
+    accept_changes: bool = False,
 ) -> Result:
     """Run to the stop rule in this process: the same controller, hosts and store, without MPI.
 
@@ -138,6 +139,8 @@ def run(
         Told about the run once a second.
     should_stop : callable
         Asked between turns; True ends the run as an interruption.
+    accept_changes : bool
+        Go on with a run although settings that its data depend on have changed.
 
     Returns
     -------
@@ -162,7 +165,7 @@ def run(
     else:
         loaded = load(settings, plugins)
     plan = make_plan(loaded.settings, _one_process(loaded))
-    setup = Setup(loaded, plan, loaded.directory, devices=False)
+    setup = Setup(loaded, plan, loaded.directory, devices=False, accept_changes=accept_changes)
     transport = LocalTransport(setup.wire())
     manager = ManagerHost(plan.parts[0], setup, poster(transport, "manager"), plugins, observers)
     hosts: list[Worker] = [manager, *build_hosts(plan.parts, setup, transport)]

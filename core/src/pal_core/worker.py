@@ -1,4 +1,7 @@
-"""A rank of a run: ``python -m pal_core.worker SETTINGS`` under mpiexec or srun. `pal run` starts it."""
+"""A rank of a run: ``python -m pal_core.worker SETTINGS [--accept-changes]`` under mpiexec or srun.
+
+`pal run` starts it.
+"""
 
 from __future__ import annotations
 
@@ -40,7 +43,7 @@ def thread_variables(threads: int) -> dict[str, str]:
 
 def main(arguments: list[str] | None = None) -> int:
     """Run this rank to the end; returns the exit code."""
-    path = (sys.argv[1:] if arguments is None else arguments)[0]
+    path, *flags = sys.argv[1:] if arguments is None else arguments
     for name, value in thread_variables(1).items():
         os.environ.setdefault(name, value)
     from pal_core.errors import PalError
@@ -53,7 +56,7 @@ def main(arguments: list[str] | None = None) -> int:
         print(f"pal: {error}", file=sys.stderr, flush=True)
         return 1
     try:
-        return _run(world, Path(path))
+        return _run(world, Path(path), "--accept-changes" in flags)
     except PalError as error:
         print(f"pal: rank {world.rank}: {error}", file=sys.stderr, flush=True)
         code = error.exit_code
@@ -64,7 +67,7 @@ def main(arguments: list[str] | None = None) -> int:
     return code
 
 
-def _run(world: World, path: Path) -> int:
+def _run(world: World, path: Path, accept_changes: bool) -> int:
     from pal_core.runtime.build import build_hosts, poster
     from pal_core.runtime.host import Setup
     from pal_core.runtime.loop import Loop, Worker
@@ -82,7 +85,7 @@ def _run(world: World, path: Path) -> int:
     parts = plan.on(world.rank)
     _log_to(loaded.directory / "logs" / f"rank-{world.rank:04d}.log")
     _see_own_gpu(parts)
-    setup = Setup(loaded, plan, loaded.directory)
+    setup = Setup(loaded, plan, loaded.directory, accept_changes=accept_changes)
     neighbours = [r for r, node in enumerate(nodes) if node == nodes[world.rank]]
     bell = Doorbell(news["token"], world.rank, neighbours)
     transport = MpiTransport(world, setup.wire(), plan.ranks, bell)

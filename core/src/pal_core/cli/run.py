@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -14,6 +14,9 @@ from pal_core.cli.exit_codes import FAILED, RESUME
 from pal_core.cli.progress import Progress, duration
 from pal_core.errors import PalError, SettingsError
 from pal_core.settings.load import Loaded, load
+
+if TYPE_CHECKING:
+    from pal_core.runtime.launch import Launcher
 
 __all__ = ["run"]
 
@@ -26,9 +29,12 @@ __all__ = ["run"]
 @click.option(
     "--mpiexec", metavar="PROGRAM", help="The mpiexec to start the ranks with; default: this environment's own."
 )
+@click.option("--accept-changes", is_flag=True, help="Go on although settings that stored data depend on have changed.")
 @click.option("--quiet", "-q", is_flag=True, help="Show no progress.")
 @click.pass_context
-def run(context: click.Context, settings: Path, in_process: bool, mpiexec: str | None, quiet: bool) -> None:
+def run(  # noqa: PLR0917 - click passes by name
+    context: click.Context, settings: Path, in_process: bool, mpiexec: str | None, accept_changes: bool, quiet: bool
+) -> None:
     """Run to the stop rule of SETTINGS, or go on with the run in its directory.
 
     Starts the MPI ranks itself. Ctrl-C ends the run in order, to be resumed by the same command; a second Ctrl-C ends
@@ -39,11 +45,15 @@ def run(context: click.Context, settings: Path, in_process: bool, mpiexec: str |
     for warning in loaded.warnings:
         click.echo(f"warning: {SettingsError((), str(settings)).located(warning)}", err=True)
     progress = Progress(sys.stderr, quiet)
-    status = _here(loaded, progress) if in_process else _ranks(settings, loaded, progress, mpiexec)
+    if in_process:
+        status = _here(loaded, progress, accept_changes)
+    else:
+        _look_first(loaded, accept_changes)
+        status = _launcher(loaded, mpiexec, accept_changes).run(progress, loaded.settings.run.stop_limit)
     _report(loaded, status)
 
 
-def _here(loaded: Loaded, progress: Progress) -> dict[str, Any]:
+def _here(loaded: Loaded, progress: Progress, accept_changes: bool) -> dict[str, Any]:
     import signal
 
     from pal_core.api import RunError
@@ -54,7 +64,12 @@ def _here(loaded: Loaded, progress: Progress) -> dict[str, Any]:
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1):
         signal.signal(number, lambda n, _: asked.append(n))
     try:
-        run_here(str(loaded.path), observers=[_Shown(progress)], should_stop=lambda: bool(asked))
+        run_here(
+            str(loaded.path),
+            observers=[_Shown(progress)],
+            should_stop=lambda: bool(asked),
+            accept_changes=accept_changes,
+        )
     except RunError:
         status = read_status(loaded.directory)
         if status is None or status["outcome"] is None:
@@ -81,14 +96,27 @@ class _Shown:
         self._progress(status)
 
 
-def _ranks(settings: Path, loaded: Loaded, progress: Progress, mpiexec: str | None) -> dict[str, Any]:
+def _look_first(loaded: Loaded, accept_changes: bool) -> None:
+    """Find out before any rank starts that the directory is in use, or was made with other settings."""
+    from pal_core.runtime.beginning import changed_settings
+    from pal_core.store.store import Store
+
+    store = Store(loaded.directory, write=True)
+    try:
+        changed_settings(store, loaded.settings, accept_changes)
+    finally:
+        store.close()
+
+
+def _launcher(loaded: Loaded, mpiexec: str | None, accept_changes: bool) -> Launcher:
     from pal_core.runtime.launch import Launcher
     from pal_core.runtime.plan import count_processes, make_plan
 
     processes = count_processes(loaded.settings, os.cpu_count() or 1)
     make_plan(loaded.settings, processes)
-    launcher = Launcher(settings.absolute(), loaded.directory, processes.size, loaded.settings.run.threads, mpiexec)
-    return launcher.run(progress, loaded.settings.run.stop_limit)
+    assert loaded.path is not None  # noqa: S101 - the settings came from a file
+    arguments = [str(loaded.path.absolute()), *(["--accept-changes"] if accept_changes else [])]
+    return Launcher(arguments, loaded.directory, processes.size, loaded.settings.run.threads, mpiexec)
 
 
 def _report(loaded: Loaded, status: dict[str, Any]) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 from collections.abc import Sequence
 
 import numpy as np
@@ -16,11 +17,19 @@ from pal_core.errors import PalError
 from pal_core.plugins.host import PluginHost
 from pal_core.runtime.checkpoint import rounds_on_disk
 from pal_core.runtime.host import Setup
+from pal_core.settings.changes import Change, changes
+from pal_core.settings.kernels import validate
 from pal_core.settings.model import OracleTable, Settings, StopTable, TrainingTable
 from pal_core.spec import load_target
 from pal_core.store.store import Store
 
-__all__ = ["InitialDataError", "begin", "read_initial", "validation_mask"]
+__all__ = ["ChangedSettingsError", "InitialDataError", "begin", "changed_settings", "read_initial", "validation_mask"]
+
+
+class ChangedSettingsError(PalError):
+    """A run should go on with settings that its stored data don't belong to."""
+
+    exit_code = 2
 
 
 class InitialDataError(PalError):
@@ -93,6 +102,28 @@ def _rules(settings: Settings, stop: StopTable) -> StopRules:
         walkers=settings.generator.walkers,
         members=settings.model.members,
     )
+
+
+def changed_settings(store: Store, settings: Settings, accept: bool) -> list[Change]:
+    """What has changed since the last session.
+
+    Raises
+    ------
+    ChangedSettingsError
+        If stored data depend on a changed key, unless `accept`.
+    """
+    sessions = store.sessions()
+    if not sessions:
+        return []
+    found = changes(validate(Settings, json.loads(sessions[-1]["settings"])), settings)
+    binding = [str(c) for c in found if c.binding]
+    if binding and not accept:
+        listing = "".join(f"\n  {line}" for line in binding)
+        raise ChangedSettingsError(
+            f"{store.directory} was made with other settings:{listing}",
+            "put them back, use another run.directory, or go on all the same: pal run --accept-changes",
+        )
+    return found
 
 
 def read_initial(setup: Setup, store: Store, plugins: PluginHost) -> int:

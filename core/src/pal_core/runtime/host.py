@@ -45,6 +45,8 @@ class Setup:
     directory: Path
     devices: bool = True
     """Whether a rank's GPU is the only one it sees; False within one process."""
+    accept_changes: bool = False
+    """Go on although settings have changed that the stored data depend on."""
 
     @cached_property
     def labelled_schema(self) -> Schema:

@@ -68,8 +68,8 @@ class Launcher:
 
     Parameters
     ----------
-    settings : Path
-        The settings file.
+    arguments : list of str
+        Command line of the worker: the settings file and flags.
     directory : Path
         The run directory.
     ranks, threads : int
@@ -77,9 +77,11 @@ class Launcher:
         See `find_mpiexec`.
     """
 
-    def __init__(self, settings: Path, directory: Path, ranks: int, threads: int, mpiexec: str | None = None) -> None:
+    def __init__(
+        self, arguments: list[str], directory: Path, ranks: int, threads: int, mpiexec: str | None = None
+    ) -> None:
         self.directory = directory
-        worker = [sys.executable, "-m", "pal_core.worker", str(settings)]
+        worker = [sys.executable, "-m", "pal_core.worker", *arguments]
         self.command = mpiexec_command(find_mpiexec(mpiexec), ranks, worker)
         self._environment = {
             **os.environ,

@@ -19,7 +19,7 @@ from pal_core.data import Batch
 from pal_core.kernels import Context, LabelCheck
 from pal_core.observe import Observer
 from pal_core.plugins.host import PluginHost
-from pal_core.runtime.beginning import begin, read_initial, validation_mask
+from pal_core.runtime.beginning import begin, changed_settings, read_initial, validation_mask
 from pal_core.runtime.host import Post, Setup
 from pal_core.runtime.plan import Part
 from pal_core.runtime.status import StatusBoard
@@ -66,8 +66,11 @@ class ManagerHost:
         loaded = setup.loaded
         self._store = Store(setup.directory, write=True)
         self._store.agree(loaded.sample_schema, loaded.label_schema or type(loaded.sample_schema)())
+        differences = changed_settings(self._store, loaded.settings, setup.accept_changes)
         packages = {k.distribution: k.version for k in loaded.kernels}
-        self._store.open_session(loaded.text, packages)
+        self._store.open_session(loaded.settings.model_dump_json(exclude_unset=True), packages)
+        for change in differences:
+            self._store.note("settings", str(change))
         read_initial(setup, self._store, plugins)
         self._machine = begin(setup, self._store)
         self._checks = [self._check(k, i) for i, k in enumerate(loaded.checks)]
