@@ -221,7 +221,10 @@ class Generator(Kernel, ABC):
         return {}
 
     def restore(self, state: State) -> None:
-        """Go on from a snapshot; the next `propose` gets None and proposes from there."""
+        """Go on from a snapshot.
+
+        The next `propose` gets None and repeats the proposal that was outstanding, or makes the one after it.
+        """
 
 
 class Model(Kernel, ABC):

@@ -54,7 +54,7 @@ def test_results_are_cached_until_the_geometry_or_the_charge_changes():
         atoms.get_forces()
         atoms.get_forces()
 
-    talk, atoms = _talk(function)
+    talk, _ = _talk(function)
     asked = talk.start()
     while asked is not None:
         asked = talk.answer(_emt(asked))
@@ -133,17 +133,17 @@ def test_copies_of_the_atoms_get_calculators_of_the_same_walker():
         assert twin.calc is not atoms.calc
         twin.get_forces()
 
-    talk, atoms = _talk(function)
+    talk, _ = _talk(function)
     assert talk.start().positions[0, 0] == 0.5
 
 
 def test_stress_only_where_the_committee_predicts_it():
-    talk, atoms = _talk(lambda atoms: atoms.get_stress())
+    talk, _ = _talk(lambda atoms: atoms.get_stress())
     with pytest.raises(PropertyNotImplementedError):
         talk.start()
     cell = np.diag([1.0, 2.0, 3.0])
     found = []
-    talk, atoms = _talk(lambda atoms: found.append(atoms.get_stress(voigt=False)), stress=True)
+    talk, _ = _talk(lambda atoms: found.append(atoms.get_stress(voigt=False)), stress=True)
     feedback = _emt(talk.start())
     talk.answer(type(feedback)({**feedback.mean, "stress": cell}, {}, 0.0, True, False, 1))
     np.testing.assert_array_equal(found[0], cell)

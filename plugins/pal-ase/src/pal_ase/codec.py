@@ -118,7 +118,7 @@ def label_of(atoms: Atoms, field: Field) -> Array:
     if field.inner == (3, 3) and not field.ragged and value.size == 6:
         value = voigt_6_to_full_3x3_stress(value.ravel())
     rows = (len(atoms),) if field.ragged else ()
-    return value.reshape(*rows, *field.inner)
+    return value.reshape((*rows, *field.inner))
 
 
 def atoms_to_batch(images: Iterable[Atoms], schema: Schema = SAMPLE) -> Batch:

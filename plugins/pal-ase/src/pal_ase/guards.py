@@ -107,8 +107,8 @@ class Guards:
         limit = self.closest * pairs.sums[k]
         if pairs.distance[k] >= limit:
             return None
-        names = f"{_name(atoms, pairs.i[k])} and {_name(atoms, pairs.j[k])}"
-        return f"atoms too close: {names} are {pairs.distance[k]:.2f} Å apart, limit {limit:.2f} Å"
+        names = [_name(atoms, atom) for atom in sorted((pairs.i[k], pairs.j[k]))]
+        return f"atoms too close: {' and '.join(names)} are {pairs.distance[k]:.2f} Å apart, limit {limit:.2f} Å"
 
     def _alone(self, atoms: Atoms, pairs: Pairs) -> str | None:
         if not self.isolated or len(atoms) < 2:

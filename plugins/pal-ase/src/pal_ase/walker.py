@@ -46,6 +46,8 @@ class Counts:
         Resets so far.
     relapses : int
         Resets since the last trusted prediction.
+    since_reset : int
+        Predictions since the last reset.
     """
 
     predictions: int = 0
@@ -54,6 +56,7 @@ class Counts:
     untrusted: int = 0
     resets: int = 0
     relapses: int = 0
+    since_reset: int = 0
 
 
 class Walker(Generator):
@@ -63,8 +66,9 @@ class Walker(Generator):
     -----
     Every prediction is passed on, trusted or not, until more than `patience` in a row were not trusted. Then, and
     at once when a prediction is not finite or a guard refuses a geometry, the walker is reset: the running code is
-    given up and begins anew at the geometry of the last trusted prediction. A walker that is reset again without a
-    trusted prediction in between begins at its start structure.
+    given up and begins anew at the geometry of the last trusted prediction. It begins at the start structure instead
+    when there was no trusted prediction since the reset before, or when a guard refuses the very next geometry:
+    that frame is not worth a third visit.
 
     A geometry that a guard refuses is never proposed.
     """
@@ -124,6 +128,7 @@ class Walker(Generator):
         """Count and record a prediction; why it can't be passed on, or None."""
         counts = self.counts
         counts.predictions += 1
+        counts.since_reset += 1
         self._trajectory.record(counts.predictions, proposed, feedback, counts.resets)
         bad = [name for name in self._needed if not np.isfinite(feedback.mean[name]).all()]
         if bad:
@@ -162,9 +167,10 @@ class Walker(Generator):
 
     def _reset(self, problem: str) -> Atoms | None:
         counts = self.counts
-        if counts.relapses:
+        hopeless = problem is not _IMPATIENT and counts.resets > 0 and counts.since_reset <= 1
+        if counts.relapses or hopeless:
             self.trusted = None
-        counts.untrusted = 0
+        counts.untrusted = counts.since_reset = 0
         counts.resets += 1
         counts.relapses += 1
         place = "last trusted frame" if self.trusted is not None else "start structure"
