@@ -10,6 +10,7 @@ from ase import Atoms
 from ase.calculators.calculator import PropertyNotImplementedError
 from ase.calculators.emt import EMT
 from ase_engine import feedback_of
+
 from pal_ase.codec import atoms_to_sample
 from pal_ase.inside_out import Conversation, InsideOutCalculator
 
