@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import ClassVar
 
 import numpy as np
+
 from pal_core.builtin.schema import LABEL, SAMPLE
 from pal_core.builtin.surface import muller_brown
 from pal_core.data import Batch

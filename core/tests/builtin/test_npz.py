@@ -6,6 +6,7 @@ import json
 
 import numpy as np
 import pytest
+
 from pal_core.builtin import npz
 from pal_core.data import Batch, Field, Schema, SchemaError
 

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from pydantic import ValidationError
+
 from pal_core.builtin.check import Finite
 from pal_core.builtin.selection import All, Random, Threshold, finite_samples
 from pal_core.builtin.selection_options import RandomOptions, ThresholdOptions
 from pal_core.data import Batch, Committee, Field, Schema, SchemaError
 from pal_core.kernels import Context
 from pal_core.options import KernelOptions
-from pydantic import ValidationError
 
 SAMPLE = Schema([Field("numbers", "int32", ("atoms",)), Field("positions", "float64", ("atoms", 3))])
 PREDICTED = Schema([Field("energy", "float64", ()), Field("forces", "float64", ("atoms", 3))])

@@ -6,6 +6,7 @@ import time
 
 import numpy as np
 import pytest
+
 from pal_core.builtin.descent import ConjugateGradient
 from pal_core.builtin.features import FourierFeatures
 from pal_core.builtin.hashing import sample_uniform

@@ -6,13 +6,14 @@ import time
 
 import numpy as np
 import pytest
+from pydantic import ValidationError
+
 from pal_core.builtin.hashing import sample_uniform
 from pal_core.builtin.options import ToyOracleOptions, ToyWalkerOptions
 from pal_core.builtin.oracle import ToyOracle
 from pal_core.builtin.surface import muller_brown
 from pal_core.builtin.walker import ToyWalker
 from pal_core.kernels import Context, Feedback, OracleFailure, Stop
-from pydantic import ValidationError
 
 
 def feedback(gradient=(0.0, 0.0), trusted=True):

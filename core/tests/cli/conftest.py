@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 from click.testing import CliRunner, Result
+
 from pal_core.builtin import plugin
 from pal_core.cli.main import cli
 from pal_core.plugins.host import PluginHost

@@ -8,6 +8,7 @@ from pathlib import Path
 from types import ModuleType
 
 import pytest
+
 from pal_core.builtin import plugin
 from pal_core.cli.toml_text import toml_value
 from pal_core.hookspecs import hookimpl

@@ -5,8 +5,9 @@ from __future__ import annotations
 from types import ModuleType
 
 import click
-import pal_core
 import pytest
+
+import pal_core
 from pal_core.builtin import plugin
 from pal_core.cli.main import COMMANDS
 from pal_core.errors import KernelNotFound, PalError, Problem, SettingsError

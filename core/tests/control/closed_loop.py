@@ -12,6 +12,7 @@ from typing import Any
 
 from exchange_world import ExchangeWorld
 from manager_world import ManagerWorld
+
 from pal_core.control import exchange as x
 from pal_core.control import vocabulary as v
 from pal_core.control.manager import ManagerPlan

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 from closed_loop import ClosedLoop
+
 from pal_core.control.manager import ManagerPlan
 from pal_core.control.queue import Ticket
 from pal_core.control.stopping import StopRules

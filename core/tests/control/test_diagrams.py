@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+
 from pal_core.control import exchange, manager
 from pal_core.control.diagrams import mermaid
 

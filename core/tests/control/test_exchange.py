@@ -5,6 +5,7 @@ from __future__ import annotations
 from copy import deepcopy
 
 import pytest
+
 from pal_core.control.exchange import (
     PHASES,
     Answered,

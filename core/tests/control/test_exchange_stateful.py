@@ -7,6 +7,7 @@ from exchange_world import ExchangeWorld
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule
+
 from pal_core.control.exchange import (
     Answered,
     Chunk,

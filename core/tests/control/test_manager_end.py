@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import pytest
+from steps import GEN, HOSTS, ORACLE, ORACLES, PRED, TRAINER, exploring, plan, run, sample, started
+
 from pal_core.control import vocabulary as v
 from pal_core.control.stopping import StopRules
-from steps import GEN, HOSTS, ORACLE, ORACLES, PRED, TRAINER, exploring, plan, run, sample, started
 
 SOME = [v.HaltHost(h) for h in (TRAINER, *ORACLES)]
 """What is halted before the exchange is."""

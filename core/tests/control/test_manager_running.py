@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import math
 
+from steps import HOSTS, ORACLE, ORACLES, TRAINER, exploring, plan, run, sample, started
+
 from pal_core.control import vocabulary as v
 from pal_core.control.stopping import StopRules
-from steps import HOSTS, ORACLE, ORACLES, TRAINER, exploring, plan, run, sample, started
 
 TWO = (TRAINER, "training/1")
 

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import pytest
+from steps import GEN, HOSTS, ORACLE, ORACLES, PRED, TRAINER, plan, ready, run, started
+
 from pal_core.control import vocabulary as v
 from pal_core.control.manager import PHASES, Manager, ManagerPlan
 from pal_core.control.queue import Ticket
 from pal_core.control.stopping import StopRules
-from steps import GEN, HOSTS, ORACLE, ORACLES, PRED, TRAINER, plan, ready, run, started
 
 
 def test_machine_begins_in_the_first_phase_of_its_table():

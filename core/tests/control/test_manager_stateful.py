@@ -8,6 +8,7 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule
 from manager_world import ManagerWorld
+
 from pal_core.control import vocabulary as v
 from pal_core.control.manager import ManagerPlan
 from pal_core.control.queue import Ticket

@@ -5,8 +5,9 @@ from __future__ import annotations
 import ast
 from pathlib import Path
 
-import pal_core.control
 import pytest
+
+import pal_core.control
 
 PURE = {"__future__", "collections", "collections.abc", "dataclasses", "enum", "itertools", "math", "typing"}
 MODULES = sorted(Path(pal_core.control.__file__).parent.glob("*.py"))

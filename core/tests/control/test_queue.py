@@ -7,6 +7,7 @@ import math
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+
 from pal_core.control.queue import HIGHEST, OracleQueue, Ticket
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+
 from pal_core.control.stopping import StopRules, Tally
 
 CONVERGENCE = StopRules(uncertain=0.1, window=10)

@@ -6,6 +6,7 @@ import numpy as np
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
+
 from pal_core.data import Batch, Field, Schema
 
 # No deadline: the machine may be busy with other things.

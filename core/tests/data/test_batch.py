@@ -9,6 +9,7 @@ import pytest
 from batches import assert_same_samples, quick, sampled_batches, samples, schemas
 from hypothesis import given
 from hypothesis import strategies as st
+
 from pal_core.data import Batch, Field, Schema, SchemaError
 
 MOLECULES = Schema(

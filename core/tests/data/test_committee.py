@@ -11,6 +11,7 @@ from batches import quick
 from hypothesis import assume, given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
+
 from pal_core.data import Batch, Committee, Field, Schema, SchemaError
 from pal_core.data.committee import reduce_samples
 

@@ -8,6 +8,7 @@ from functools import partial
 
 import numpy as np
 import pytest
+
 from pal_core.data import Batch, Committee, Field, Schema
 
 SAMPLE = Schema(

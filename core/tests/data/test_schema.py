@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from batches import quick, schemas
 from hypothesis import given
+
 from pal_core.data import Field, Schema, SchemaError
 
 ENERGY = Field("energy", "float64", (), "eV")

@@ -10,6 +10,7 @@ from types import ModuleType
 import click
 import pytest
 from fakes import oracle_package, write_package
+
 from pal_core.errors import KernelNotFound, PluginError
 from pal_core.hookspecs import hookimpl
 from pal_core.plugins.host import PluginHost

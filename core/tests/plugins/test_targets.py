@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 
 import pytest
+
 from pal_core.errors import KernelNotFound, PluginError
 from pal_core.kernels import Context, Oracle
 from pal_core.options import KernelOptions

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
+
 from pal_core import __version__
 from pal_core.cli.main import cli
 from pal_core.scaffold.examples import EXAMPLES

@@ -6,6 +6,7 @@ from typing import Any
 
 import fake_kernels
 import pytest
+
 from pal_core.builtin import plugin
 from pal_core.errors import Problem, SettingsError
 from pal_core.plugins.host import PluginHost

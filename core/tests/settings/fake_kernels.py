@@ -5,12 +5,13 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Literal
 
+from pydantic import BaseModel, Field, FilePath, PositiveFloat
+
 from pal_core.data import Field as Column
 from pal_core.data import Schema
 from pal_core.hookspecs import hookimpl
 from pal_core.options import Interface, KernelOptions
 from pal_core.spec import KernelSpec, Role
-from pydantic import BaseModel, Field, FilePath, PositiveFloat
 
 POINT = Column("x", "float64", (2,))
 ENERGY = Column("energy")

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+
 from pal_core.settings.lines import line_of, locate
 
 if sys.version_info >= (3, 11):

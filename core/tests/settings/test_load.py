@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+
 from pal_core.errors import SettingsError
 from pal_core.settings.load import Loaded, from_dict, load
 

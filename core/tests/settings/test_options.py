@@ -6,6 +6,7 @@ from pathlib import Path
 
 import fake_kernels
 import pytest
+
 from pal_core.settings.kernels import validate
 from pal_core.settings.load import from_dict
 from pal_core.settings.paths import resolve_paths

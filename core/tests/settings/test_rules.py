@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+
 from pal_core.settings.load import from_dict
 
 

@@ -7,6 +7,7 @@ from typing import ClassVar
 
 import numpy as np
 import pytest
+
 from pal_core.builtin.check import Finite
 from pal_core.builtin.selection import Threshold
 from pal_core.kernels import Decision

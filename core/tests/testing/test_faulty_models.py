@@ -7,6 +7,7 @@ from typing import ClassVar
 
 import numpy as np
 import pytest
+
 from pal_core.builtin.features import FourierFeatures
 from pal_core.builtin.model import ToyModel
 from pal_core.builtin.schema import LABEL, SAMPLE

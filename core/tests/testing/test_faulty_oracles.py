@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+
 from pal_core.builtin.oracle import ToyOracle
 from pal_core.kernels import OracleFailure
 from pal_core.testing import OracleContract

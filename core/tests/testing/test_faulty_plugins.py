@@ -6,6 +6,7 @@ import subprocess
 import sys
 
 import pytest
+
 from pal_core.testing import PluginContract
 
 FAULTY_PLUGIN = """

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+
 from pal_core import rng
 from pal_core.builtin.surface import muller_brown
 from pal_core.builtin.walker import ToyWalker
