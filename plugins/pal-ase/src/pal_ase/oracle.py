@@ -79,6 +79,8 @@ class CalculatorOracle(Oracle):
             raise OracleFailure("invalid_input", f"{self._name} is not for {symbols} (option elements)")
         if len(numbers) == 0:
             raise OracleFailure("invalid_input", "a structure without atoms")
+        if not (np.isfinite(sample["positions"]).all() and np.isfinite(sample["cell"]).all()):
+            raise OracleFailure("invalid_input", "positions or cell are not finite")
         if self.options.stress and not np.all(sample["pbc"]):
             raise OracleFailure("invalid_input", "stress is wanted of a structure that is not periodic")
         self._inspect_electrons(numbers, int(sample["charge"]), int(sample["multiplicity"]))
@@ -116,8 +118,7 @@ class CalculatorOracle(Oracle):
         electrons.pop("", None)
         if electrons:
             self._calculator.set(**electrons)
-        elif o.reads_info:
-            self._calculator.atoms = None  # ASE's cache of results doesn't look at info
+        self._calculator.atoms = None  # ASE keeps results while positions stay the same, whatever the charge
         atoms.calc = self._calculator
         forces = atoms.get_forces(apply_constraint=False)
         free = o.energy == "consistent" and "free_energy" in getattr(self._calculator, "implemented_properties", ())
