@@ -105,9 +105,8 @@ class _Pal(click.Group):
 @click.version_option(__version__, prog_name="pal")
 @click.option("--traceback", is_flag=True, help="Show where in the code an error came from.")
 def cli(traceback: bool) -> None:
-    r"""Parallel active learning with kernels from plugins.
+    """Parallel active learning with kernels from plugins.
 
-    \b
     Exit codes: 0 done, 1 failed, 2 wrong settings or arguments,
     75 stopped before its stop rule (run again to resume).
     """
