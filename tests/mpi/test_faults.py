@@ -4,7 +4,7 @@ import signal
 
 import pytest
 
-BROKEN = '''
+BROKEN = """
 from pal_core.builtin.{module} import {base}
 from pal_core.builtin.options import {options}
 
@@ -15,8 +15,8 @@ class Broken({base}):
         if {condition}:
             raise RuntimeError("out of luck")
         return super().{method}(*args)
-'''
-CONSTRUCTOR = '''
+"""
+CONSTRUCTOR = """
 from pal_core.builtin.{module} import {base}
 from pal_core.builtin.options import {options}
 
@@ -27,7 +27,7 @@ class Broken({base}):
         if context.index == {index} and context.role == "{role}":
             raise RuntimeError("out of luck")
         super().__init__(options, context)
-'''
+"""
 ROLES = {
     "generator": ("walker", "ToyWalker", "ToyWalkerOptions", 5),
     "prediction": ("model", "ToyModel", "ToyModelOptions", 3),
@@ -79,7 +79,7 @@ def test_kernel_that_raises_in_the_run_ends_it_and_keeps_the_labels(toy, role, m
 
 def test_oracle_that_dies_costs_one_attempt(toy):
     case = toy(stop="labels = 40")
-    crash = '''
+    crash = """
 import ctypes
 from pal_core.builtin.oracle import ToyOracle
 from pal_core.builtin.options import ToyOracleOptions
@@ -93,7 +93,7 @@ class Broken(ToyOracle):
         if Broken.calls == 7:
             ctypes.string_at(0)
         return super().label(sample)
-'''
+"""
     with_kernel(case, "oracle", crash)
     done = case.run()
     assert done.returncode == 0, done.stderr
@@ -105,7 +105,7 @@ class Broken(ToyOracle):
 
 def test_oracle_that_hangs_is_ended_at_its_timeout(toy):
     case = toy(oracle="timeout = 1.0", stop="labels = 30")
-    hang = '''
+    hang = """
 import time
 from pal_core.builtin.oracle import ToyOracle
 from pal_core.builtin.options import ToyOracleOptions
@@ -119,7 +119,7 @@ class Broken(ToyOracle):
         if Broken.calls == 5:
             time.sleep(1000)
         return super().label(sample)
-'''
+"""
     with_kernel(case, "oracle", hang)
     done = case.run()
     assert done.returncode == 0, done.stderr

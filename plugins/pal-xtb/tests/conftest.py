@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+
 from pal_core.kernels import Context
 from pal_xtb.samples import SYMBOLS
 

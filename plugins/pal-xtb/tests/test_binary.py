@@ -12,6 +12,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+
 from pal_core.kernels import OracleFailure
 from pal_xtb.binary import XtbProgram
 from pal_xtb.options import BinaryOptions, TbliteOptions

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+
 from pal_xtb.output import OutputError, coordinates, read_energy, read_gradient, read_setup
 
 GRADIENT = """$grad

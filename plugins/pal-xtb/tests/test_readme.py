@@ -7,6 +7,7 @@ from ast import literal_eval
 from pathlib import Path
 
 import pytest
+
 from pal_xtb.options import BinaryOptions, TbliteOptions
 
 TEXT = (Path(__file__).parents[1] / "README.md").read_text()

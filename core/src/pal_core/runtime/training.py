@@ -39,7 +39,7 @@ class TrainingHost(Host):
     """Members that train on one rank, an epoch of each in turn.
 
     A round trains on all labels so far. It ends when every member's `train` is exhausted, or when new labels are there
-    and every member has had `min_epochs`, or at the limit of the last round.
+    and every member has had `min_epochs`, or at the limits of the first and of the last round.
     """
 
     table = "model"
@@ -82,7 +82,7 @@ class TrainingHost(Host):
 
     def _advance(self, now: float) -> bool:
         late = self._finish is not None and now > self._finish
-        if self._in_round and (late or self._exhausted() or (self._pending and self._may_change())):
+        if self._in_round and (late or self._over() or (self._pending and self._had(self.options.min_epochs))):
             self._end_round()
             return True
         if self._pending and not late:
@@ -99,12 +99,14 @@ class TrainingHost(Host):
             self._saved = now
         return True
 
-    def _exhausted(self) -> bool:
-        return all(k.epochs is None for k in self._members.values())
+    def _over(self) -> bool:
+        """Whether every member has had enough of this round, by its own judgement or because it is the first one."""
+        first = self.options.first_epochs if self._round == 1 else None
+        return all(k.epochs is None for k in self._members.values()) or (first is not None and self._had(first))
 
-    def _may_change(self) -> bool:
+    def _had(self, epochs: int) -> bool:
         active = [k for k in self._members.values() if k.epochs is not None]
-        return all(k.epochs_in_round >= self.options.min_epochs for k in active)
+        return all(k.epochs_in_round >= epochs for k in active)
 
     def _begin_round(self) -> None:
         pending, self._pending = self._pending, []

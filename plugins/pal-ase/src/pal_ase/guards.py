@@ -28,8 +28,7 @@ def kinetic_temperature(atoms: Atoms) -> float:
 
 
 def _degrees_of_freedom(atoms: Atoms) -> int:
-    # Without constraints ASE's own count would be the slowest part of the guard.
-    return int(atoms.get_number_of_degrees_of_freedom()) if atoms.constraints else 3 * len(atoms)
+    return 3 * len(atoms) - sum(int(c.get_removed_dof(atoms)) for c in atoms.constraints)
 
 
 class Guards:

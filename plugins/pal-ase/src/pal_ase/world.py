@@ -14,7 +14,8 @@ def use_serial_ase() -> None:
     random numbers, `ase.io` reads on rank 0 and broadcasts, optimisers synchronise. In a run of PAL the other
     ranks do something else and would never answer.
     """
-    ase.parallel.world.comm = ase.parallel.DummyMPI()
+    # Other modules hold the object already, so it is the object that has to change.
+    ase.parallel.world.__class__ = ase.parallel.DummyMPI
 
 
 use_serial_ase()

@@ -5,9 +5,10 @@ from __future__ import annotations
 from pathlib import PurePath
 from typing import Literal
 
+from pydantic import Field, PositiveFloat, PositiveInt, field_validator
+
 from pal_ase.schema import SAMPLE, label_schema
 from pal_core.options import Interface, KernelOptions
-from pydantic import Field, PositiveFloat, PositiveInt, field_validator
 
 __all__ = ["BinaryOptions", "Solvent", "TbliteOptions", "XtbOptions"]
 

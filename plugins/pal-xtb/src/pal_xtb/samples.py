@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+
 from pal_core.kernels import OracleFailure, Sample
 
 __all__ = ["HEAVIEST", "SYMBOLS", "check_sample", "electrons", "unpaired"]
