@@ -153,6 +153,12 @@ def test_host_with_a_batch_under_way_is_halted_after_its_answer():
     assert x.handle(Judged(0)) == [Reply(0, A0), HaltHost(A)]
 
 
+def test_host_whose_batch_is_being_judged_is_halted_after_its_answer():
+    x = after(exchange(), Proposed(A0), Answered(P, 0))
+    assert x.handle(Quieten()) == [HaltHost(B)]
+    assert x.handle(Judged(0)) == [Reply(0, A0), HaltHost(A)]
+
+
 def test_chunk_that_crosses_the_order_to_halt_is_dismissed():
     assert after(exchange(), Quieten()).handle(Proposed(A0)) == [Dismiss(A0)]
 

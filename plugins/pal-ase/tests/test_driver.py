@@ -6,6 +6,7 @@ from pathlib import Path
 import drivers
 import numpy as np
 import pytest
+from ase.build import bulk
 from ase.calculators.emt import EMT
 from ase.optimize import BFGS
 from ase_engine import FreshEMT, Player, feedback_of
@@ -36,7 +37,8 @@ def _options(structure, name, file=True, **keywords):
 
 
 @pytest.mark.parametrize("file", [True, False])
-def test_bfgs_asks_for_the_same_geometries_as_without_pal(file, crystal, save, context):
+def test_bfgs_asks_for_the_same_geometries_as_without_pal(file, save, context):
+    crystal = bulk("Cu", cubic=True)
     crystal.rattle(0.1, seed=2)
     path = save(crystal)
     player = Player(DriverWalker(_options(path, "relax", file, runs=1), context()))

@@ -357,7 +357,7 @@ class Exchange:
     def _leave(self) -> list[Action]:
         """Send off what may leave: re-ranking requests first, they are few."""
         actions: list[Action] = []
-        while self._idle and self._requests and self.phase in ("open", "quieting", "quiet"):
+        while self._idle and self._requests:
             group, request = self._idle.popleft(), self._requests.popleft()
             batch = self._take_off(_Flight(group, set(self._groups[group]), request=request))
             actions.append(PredictQueue(batch, request, group))

@@ -17,6 +17,7 @@ from pal_core.errors import PalError
 __all__ = [
     "load_state",
     "member_snapshot",
+    "newest_weights",
     "prune_rounds",
     "round_file",
     "rounds_on_disk",
@@ -30,10 +31,14 @@ def save_state(path: Path, state: Mapping[str, NDArray[Any]], notes: Mapping[str
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}.{os.getpid()}")
     arrays = {k: np.ascontiguousarray(v).reshape(np.shape(v)) for k, v in state.items()}
-    save_file(arrays, temporary, metadata=dict(notes or {}))
-    with temporary.open("rb") as file:
-        os.fsync(file.fileno())
-    temporary.replace(path)
+    try:
+        save_file(arrays, temporary, metadata=dict(notes or {}))
+        with temporary.open("rb") as file:
+            os.fsync(file.fileno())
+        temporary.replace(path)
+    except BaseException:
+        temporary.unlink(missing_ok=True)
+        raise
 
 
 def load_state(path: Path) -> tuple[dict[str, NDArray[Any]], dict[str, str]]:
@@ -74,8 +79,18 @@ def rounds_on_disk(directory: Path, member: int) -> list[int]:
     return sorted(int(f.stem.removeprefix("round-")) for f in files)
 
 
-def prune_rounds(directory: Path, member: int, keep: int) -> None:
-    """Keep the first round and the newest ones, `keep` files in all."""
+def newest_weights(directory: Path, member: int) -> tuple[dict[str, NDArray[Any]] | None, int]:
+    """A member's weights after its last round on disk, and their version; None and 0 before the first."""
     rounds = rounds_on_disk(directory, member)
-    for number in rounds[1 : max(len(rounds) - keep + 1, 1)]:
+    if not rounds:
+        return None, 0
+    weights, notes = load_state(round_file(directory, member, rounds[-1]))
+    return weights, int(notes["version"])
+
+
+def prune_rounds(directory: Path, member: int, keep: int) -> None:
+    """Keep the first round and the newest ones, `keep` files in all; the newest if it is to be one."""
+    rounds = rounds_on_disk(directory, member)
+    first = min(keep - 1, 1)
+    for number in rounds[first : len(rounds) - keep + first]:
         round_file(directory, member, number).unlink(missing_ok=True)

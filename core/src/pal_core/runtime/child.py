@@ -31,6 +31,7 @@ _HEADER = 8
 _CHUNK = 1 << 20
 _PR_SET_PDEATHSIG = 1
 _TAIL = 3000
+_REAP_LIMIT = 5.0
 
 
 def scrubbed(environment: Mapping[str, str]) -> dict[str, str]:
@@ -65,20 +66,25 @@ class Child:
         read, child_write = os.pipe()
         child_read, write = os.pipe()
         setup = [str(child_read), str(child_write), str(context.index), str(context.seed), str(context.directory)]
-        with log.open("ab") as output:
-            self._log_start = output.tell()
-            self._process = subprocess.Popen(  # noqa: S603 - our own module, no shell
-                [sys.executable, "-m", "pal_core.runtime.child", *setup],
-                stdin=subprocess.DEVNULL,
-                stdout=output,
-                stderr=output,
-                pass_fds=(child_read, child_write),
-                env=scrubbed(os.environ),
-                start_new_session=True,
-            )
-        os.close(child_read)
-        os.close(child_write)
         self.read_end, self._write_end = read, write
+        try:
+            with log.open("ab") as output:
+                self._log_start = output.tell()
+                self._process = subprocess.Popen(  # noqa: S603 - our own module, no shell
+                    [sys.executable, "-m", "pal_core.runtime.child", *setup],
+                    stdin=subprocess.DEVNULL,
+                    stdout=output,
+                    stderr=output,
+                    pass_fds=(child_read, child_write),
+                    env=scrubbed(os.environ),
+                    start_new_session=True,
+                )
+        except OSError:
+            self._close()
+            raise
+        finally:
+            os.close(child_read)
+            os.close(child_write)
         os.set_blocking(read, False)
         os.set_blocking(write, False)
         self._frame(loaded.to_json().encode())
@@ -123,24 +129,43 @@ class Child:
         return f"exit code {code}"
 
     def last_output(self) -> str:
-        """The end of what this child has printed."""
-        with self._log.open("rb") as file:
-            size = file.seek(0, os.SEEK_END)
-            file.seek(max(self._log_start, size - _TAIL))
-            return file.read().decode(errors="replace")
+        """The end of what this child has printed; nothing if somebody has removed the file."""
+        try:
+            with self._log.open("rb") as file:
+                size = file.seek(0, os.SEEK_END)
+                file.seek(max(self._log_start, size - _TAIL))
+                return file.read().decode(errors="replace")
+        except FileNotFoundError:
+            return ""
+
+    def finish(self, patience: float) -> None:
+        """Let the idle oracle close, for so many seconds at most, then make sure that nothing is left of it."""
+        os.close(self._write_end)
+        self._write_end = -1
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            self._process.wait(patience)
+        self.kill()
 
     def kill(self) -> None:
         """End the process and all that it has started in its group."""
         with contextlib.suppress(ProcessLookupError, PermissionError):
             os.killpg(self._process.pid, signal.SIGKILL)
-        self._process.wait()
+        # A process that hangs in the kernel (a dead file server) can't be waited for.
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            self._process.wait(_REAP_LIMIT)
+        self._close()
+
+    def _close(self) -> None:
         for end in (self.read_end, self._write_end):
-            os.close(end)
+            if end >= 0:
+                os.close(end)
 
 
 def main(arguments: list[str]) -> int:
     """Body of the child: build the oracle, then label until the pipe closes."""
     read, write = (open(int(fd), mode, buffering=0) for fd, mode in zip(arguments[:2], ("rb", "wb"), strict=True))  # noqa: PTH123, SIM115
+    for end in (read, write):
+        os.set_inheritable(end.fileno(), False)  # programs that the oracle starts would keep the pipes open
     _die_with_parent()
     loaded = Loaded.from_json(_read_frame(read).decode())
     wire = oracle_wire(loaded)
@@ -166,14 +191,14 @@ def main(arguments: list[str]) -> int:
         scratch.mkdir(parents=True, exist_ok=True)
         os.chdir(scratch)
         labeller = Labeller(loaded.oracle.load()(loaded.oracle.options, context), loaded.label_schema, scratch)  # type: ignore[arg-type]
-    except Exception as error:
+        send(m.Ready())
+        while frame := _read_frame(read):
+            message = wire.decode(frame)[2]
+            send(labeller.label(message) if isinstance(message, m.Label) else labeller.inspect(message))  # type: ignore[arg-type]
+    except Exception as error:  # of its constructor or of `inspect`; what `label` raises is an answer
         what = f"{type(error).__name__}: {error}"
         send(m.Broken(loaded.oracle.spec.name, "oracle", what, traceback.format_exc()))
         return 1
-    send(m.Ready())
-    while frame := _read_frame(read):
-        message = wire.decode(frame)[2]
-        send(labeller.label(message) if isinstance(message, m.Label) else labeller.inspect(message))  # type: ignore[arg-type]
     labeller.oracle.close()
     return 0
 

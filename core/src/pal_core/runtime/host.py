@@ -25,6 +25,8 @@ __all__ = ["Host", "KernelError", "Setup"]
 
 Post = Callable[[str, m.Message], None]
 PULSE_EVERY = 1.0
+NOTES_PER_PULSE = 20
+"""Notes that a host passes on between two pulses; of further ones it tells the number only."""
 
 
 class KernelError(Exception):
@@ -91,6 +93,7 @@ class Host(ABC):
         self._busy = 0.0
         self._counts: dict[str, float] = {}
         self._last_pulse = time.monotonic()
+        self._notes = 0
 
     @property
     def kernel(self) -> ResolvedKernel:
@@ -107,8 +110,20 @@ class Host(ABC):
             seed=loaded.settings.run.seed,
             directory=self.setup.directory,
             device="cpu" if self.part.gpu is None else "cuda" if self.setup.devices else f"cuda:{self.part.gpu}",
-            note=lambda text: self.post("manager", m.Note(f"{self.part.role} {index}", text)),
+            note=lambda text: self.note(f"{self.part.role} {index}", text),
         )
+
+    def note(self, source: str, text: str) -> None:
+        """Pass a kernel's note on to the journal, unless it talks too much."""
+        self._notes += 1
+        if self._notes <= NOTES_PER_PULSE:
+            self.post("manager", m.Note(source, text))
+
+    def _count_notes(self) -> None:
+        """Say how many notes were left out since the last pulse."""
+        left_out, self._notes = self._notes - NOTES_PER_PULSE, 0
+        if left_out > 0:
+            self.post("manager", m.Note(self.address, f"{left_out} further notes are left out"))
 
     def start(self) -> None:
         """Build the kernels and vote: `Ready`, or `Broken` if one raises."""
@@ -158,6 +173,7 @@ class Host(ABC):
                 self.save()
         with self.guarded():
             self.close()
+        self._count_notes()
         self.halted = True
         self.post("manager", m.Halted())
         if self.part.role in ("generator", "prediction"):
@@ -175,6 +191,7 @@ class Host(ABC):
         elapsed = now - self._last_pulse
         if elapsed < PULSE_EVERY or self.halted or self.broken:
             return
+        self._count_notes()
         self.post("manager", m.Pulse(min(self._busy / elapsed, 1.0), dict(self._counts)))
         self._busy, self._last_pulse = 0.0, now
 

@@ -36,11 +36,12 @@ class Labeller:
 
     def label(self, request: m.Label) -> m.Labelled | m.LabelFailed:
         """Label the sample of a request; whatever the kernel raises becomes a failure."""
-        empty(self.scratch)
         begin = time.monotonic()
         try:
+            empty(self.scratch)
             label = self.oracle.label(request.batch[0])
             batch = Batch.from_samples(self.schema, [{name: label[name] for name in self.schema if name in label}])
+            _check_length(request.batch, batch)
         except OracleFailure as failure:
             return self._failed(request, begin, failure)
         except SchemaError as error:
@@ -53,9 +54,9 @@ class Labeller:
 
     @staticmethod
     def _failed(request: m.Label, begin: float, failure: OracleFailure) -> m.LabelFailed:
-        evidence = failure.evidence[-_EVIDENCE:]
+        text, evidence = str(failure.message), str(failure.evidence)[-_EVIDENCE:]
         seconds = time.monotonic() - begin
-        return m.LabelFailed(request.request, request.attempt, failure.kind, failure.message, evidence, seconds)
+        return m.LabelFailed(request.request, request.attempt, failure.kind, text, evidence, seconds)
 
     def inspect(self, request: m.Inspect) -> m.Inspected:
         """Ask the oracle which samples it can never label."""
@@ -66,6 +67,15 @@ class Labeller:
             except OracleFailure as failure:
                 problems[failure.message] = None
         return m.Inspected(tuple(problems))
+
+
+def _check_length(sample: Batch, label: Batch) -> None:
+    """A label of more or fewer atoms than the sample would only be noticed when both are joined for training."""
+    if sample.offsets is None or label.offsets is None:
+        return
+    found, wanted = int(label.offsets[-1]), int(sample.offsets[-1])
+    if found != wanted:
+        raise SchemaError(f"it has {found} {label.schema.ragged}, the sample {wanted}")
 
 
 def empty(directory: Path) -> None:

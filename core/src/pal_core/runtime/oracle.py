@@ -16,6 +16,9 @@ from pal_core.runtime.labelling import Labeller
 
 __all__ = ["OracleHost"]
 
+_CLOSE_LIMIT = 2.0
+"""Seconds that an idle oracle in its own process may take to close."""
+
 
 class OracleHost(Host):
     """An oracle worker.
@@ -24,6 +27,9 @@ class OracleHost(Host):
     """
 
     table = "oracle"
+    _child: Child | None = None
+    _labeller: Labeller | None = None
+    _flying: m.Label | m.Inspect | None = None
 
     @property
     def scratch(self) -> Path:
@@ -40,10 +46,7 @@ class OracleHost(Host):
         assert oracle is not None  # noqa: S101 - a plan has oracle hosts only with this table
         self._timeout = oracle.timeout
         self._todo: deque[m.Label | m.Inspect] = deque()
-        self._flying: m.Label | m.Inspect | None = None
-        self._since = 0.0
-        self._child: Child | None = None
-        self._labeller: Labeller | None = None
+        self._since = self._counted = 0.0
         self._voted = False
         if oracle.isolate:
             self._spawn()
@@ -76,21 +79,32 @@ class OracleHost(Host):
 
     def step(self, now: float) -> bool:
         """Label in this process, or see what the child does."""
-        if self._child is None:
+        child = self._child
+        if child is None:
             return self._work_here()
+        how = child.ended()  # asked before reading: all that an ended child has sent is in the pipe
         worked = False
-        for message in self._child.messages():
+        for message in child.messages():
             worked = True
             self._hear(message, now)
-        if self._child is not None:
-            self._watch(self._child, now)
+        if not self.broken:
+            self._watch(child, how, now)
         if self._child is not None and self._ready and self._flying is None and self._todo:
-            task = self._todo.popleft()
-            self._child.send(task)
-            self._since = now
-            self._flying = task
+            self._flying = self._todo.popleft()
+            self._child.send(self._flying)
+            self._since = self._counted = now
             worked = True
         return worked
+
+    def tick(self, now: float) -> None:
+        """Count the time of a label that is being made, then send the pulse."""
+        self._count_time(now)
+        super().tick(now)
+
+    def _count_time(self, now: float) -> None:
+        if self._child is not None and self._flying is not None:
+            self._busy += now - self._counted
+            self._counted = now
 
     def _work_here(self) -> bool:
         if not self._todo or self._labeller is None:
@@ -98,6 +112,7 @@ class OracleHost(Host):
         task = self._todo.popleft()
         with self.guarded():
             answer = self._labeller.label(task) if isinstance(task, m.Label) else self._labeller.inspect(task)
+            self.count(labels=isinstance(answer, m.Labelled))
             self.post("manager", answer)
         return True
 
@@ -114,17 +129,22 @@ class OracleHost(Host):
                 origin = f"{kernel} ({self.kernel.distribution} {self.kernel.version})".replace(" )", ")")
                 self.post("manager", m.Broken(origin, key, what, trace))
                 return
+            case m.Note(source, text):
+                self.note(source, text)
+                return
             case m.Labelled() | m.LabelFailed() | m.Inspected():
+                self._count_time(now)
                 self._flying = None
-                self._busy += now - self._since
                 self.count(labels=isinstance(message, m.Labelled))
         self.post("manager", message)
 
-    def _watch(self, child: Child, now: float) -> None:
+    def _watch(self, child: Child, how: str | None, now: float) -> None:
         """Replace a child that has died or takes too long."""
-        how = child.ended()
+        limit = self.setup.loaded.settings.run.startup_limit
         if how is not None:
             self._lost("crashed", f"the oracle's process ended with {how}", child.last_output())
+        elif not self._ready and now - self._since > limit:
+            self._lost("timeout", f"no answer within run.startup_limit = {limit:g} s", child.last_output())
         elif self._flying is not None and now - self._since > self._timeout:
             self._lost("timeout", f"no label within oracle.timeout = {self._timeout:g} s", child.last_output())
 
@@ -147,9 +167,10 @@ class OracleHost(Host):
         self._spawn()
 
     def close(self) -> None:
-        """End the child, or close the oracle."""
+        """Close the oracle; a child that is at work is killed."""
         if self._child is not None:
-            self._child.kill()
-            self._child = None
+            idle = self._ready and self._flying is None and not self.broken
+            child, self._child = self._child, None
+            child.finish(_CLOSE_LIMIT) if idle else child.kill()
         elif self._labeller is not None:
             self._labeller.oracle.close()

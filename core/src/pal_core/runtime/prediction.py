@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from pal_core import messages as m
 from pal_core.data import Batch
 from pal_core.kernels import Model
+from pal_core.runtime.checkpoint import newest_weights
 from pal_core.runtime.host import Host, close_all
 
 __all__ = ["PredictionHost"]
@@ -23,7 +24,7 @@ class PredictionHost(Host):
     table = "model"
 
     def build(self) -> Batch | None:
-        """Construct the members."""
+        """Construct the members, with the weights of their last round if the run goes on from one."""
         self._members: dict[int, Model] = {}
         self._versions: dict[int, int] = {}
         self._fresh: dict[int, m.Weights] = {}
@@ -31,8 +32,11 @@ class PredictionHost(Host):
         self._last: Mapping[int, int] | None = None
         self._deadline = 0.0
         for index in self.part.indices:
-            self._members[index] = self.setup.build(self.kernel, self.context(index))
-            self._versions[index] = 0
+            model = self.setup.build(self.kernel, self.context(index))
+            weights, self._versions[index] = newest_weights(self.setup.directory, index)
+            if weights is not None:
+                model.load(weights)
+            self._members[index] = model
         return None
 
     def take(self, sender: str, message: m.Message) -> None:

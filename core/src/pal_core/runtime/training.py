@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -11,7 +11,14 @@ import numpy as np
 from pal_core import messages as m
 from pal_core.data import Batch
 from pal_core.kernels import Epoch, Model, State, Stop
-from pal_core.runtime.checkpoint import load_state, member_snapshot, prune_rounds, round_file, save_state
+from pal_core.runtime.checkpoint import (
+    load_state,
+    member_snapshot,
+    newest_weights,
+    prune_rounds,
+    round_file,
+    save_state,
+)
 from pal_core.runtime.host import Host, close_all
 from pal_core.settings.model import TrainingTable
 
@@ -33,6 +40,12 @@ class _Member:
     told: float = 0.0
     metrics: dict[str, float] = field(default_factory=dict)
     epochs: Iterator[Epoch | Stop] | None = None
+
+    def rest(self) -> None:
+        """Train no further in this round."""
+        if isinstance(self.epochs, Generator):
+            self.epochs.close()
+        self.epochs = None
 
 
 class TrainingHost(Host):
@@ -82,16 +95,18 @@ class TrainingHost(Host):
 
     def _advance(self, now: float) -> bool:
         late = self._finish is not None and now > self._finish
-        if self._in_round and (late or self._over() or (self._pending and self._had(self.options.min_epochs))):
-            self._end_round()
-            return True
-        if self._pending and not late:
+        if self._in_round:
+            if late or self._over() or (self._pending and self._had(self.options.min_epochs)):
+                self._end_round()
+                return True
+        elif self._pending and not late:
             self._begin_round()
             return True
-        if not self._in_round:
-            if self._finish is not None:
-                self._done = True
-                self.post("manager", m.Trained())
+        elif self._finish is not None:
+            self._done = True
+            self.post("manager", m.Trained())
+            return False
+        else:
             return False
         self._epoch(now)
         if now - self._saved > self.setup.loaded.settings.run.snapshot_every:
@@ -127,12 +142,16 @@ class TrainingHost(Host):
         """Go on from the snapshots of an earlier part of the run, now that the data are there."""
         self._restored = True
         for index, member in self._members.items():
+            # Predictors begin with the newest weights on disk: versions go on from theirs, or news would look old.
+            member.version = newest_weights(self.setup.directory, index)[1]
             path = member_snapshot(self.setup.directory, index)
             if path.exists():
                 state, notes = load_state(path)
                 member.model.restore(state)
-                member.version, member.epoch = int(notes["version"]), int(notes["epoch"])
-                self._publish(index, member)
+                member.epoch = int(notes["epoch"])
+                if int(notes["version"]) >= member.version:
+                    member.version = int(notes["version"])
+                    self._publish(index, member)
 
     def _epoch(self, now: float) -> None:
         active = [i for i, k in self._members.items() if k.epochs is not None]
@@ -146,6 +165,7 @@ class TrainingHost(Host):
             return
         if isinstance(result, Stop):
             self.post("manager", m.TrainerAsksStop(index, result.reason))
+            member.rest()
             return
         member.epoch, member.metrics = result.number, dict(result.metrics)
         member.epochs_in_round += 1
@@ -167,9 +187,7 @@ class TrainingHost(Host):
 
     def _end_round(self) -> None:
         for index, member in self._members.items():
-            if member.epochs is not None and hasattr(member.epochs, "close"):
-                member.epochs.close()
-            member.epochs = None
+            member.rest()
             state = self._publish(index, member)
             notes = {"version": str(member.version), "epoch": str(member.epoch), "kernel": self.kernel.spec.name}
             save_state(round_file(self.setup.directory, index, self._round), state, notes)

@@ -16,6 +16,3 @@ def use_serial_ase() -> None:
     """
     # Other modules hold the object already, so it is the object that has to change.
     ase.parallel.world.__class__ = ase.parallel.DummyMPI
-
-
-use_serial_ase()
