@@ -150,7 +150,7 @@ def test_bound_below_the_size_of_a_round_still_lets_rounds_happen():
 
 
 def test_bound_on_waiting_labels_means_nothing_without_trainers():
-    m = exploring(trainers=(), ahead=1)
+    m = exploring(trainers=(), ahead=1, retrain_after=1)
     run(m, sample(1), v.LabelArrived(ORACLE, 1))
     assert run(m, sample(2)) == [v.Keep(2), v.Dispatch(ORACLES[1], 2, 1)]
 
