@@ -331,7 +331,7 @@ class ClosedLoop:
         Share of samples that are selected.
     patience : int
         Rounds after which trainers ask to stop; negative for never.
-    waiting, labelled, buffered
+    waiting, labelled, buffered, rounds
         State of a resumed run.
     """
 
@@ -347,13 +347,14 @@ class ClosedLoop:
         waiting: tuple[Ticket, ...] = (),
         labelled: int = 0,
         buffered: tuple[int, ...] = (),
+        rounds: int = 0,
     ) -> None:
         self.rng = rng
         self.plan = plan
         self.network = Network(rng)
         walkers = {h: len(n) for h, n in zip(plan.walker_hosts, lives, strict=True)}
         self.exchange = ExchangeWorld(walkers, groups, batching)
-        self.manager = ManagerWorld(plan, waiting, labelled, buffered)
+        self.manager = ManagerWorld(plan, waiting, labelled, buffered, rounds)
         self.shell = ManagerHost(self.network, self.manager)
         self.hosts: dict[str, Host] = {"exchange": ExchangeHost(self.network, self.exchange, uncertain)}
         self.hosts |= {h: Walkers(h, self.network, n) for h, n in zip(plan.walker_hosts, lives, strict=True)}

@@ -24,7 +24,14 @@ class WatchedManager(Manager):
 class ManagerWorld:
     """Shell, store, oracles, trainers and exchange as the machine should see them."""
 
-    def __init__(self, plan: ManagerPlan, waiting: Sequence[Ticket], labelled: int, buffered: Sequence[int]) -> None:
+    def __init__(
+        self,
+        plan: ManagerPlan,
+        waiting: Sequence[Ticket] = (),
+        labelled: int = 0,
+        buffered: Sequence[int] = (),
+        rounds: int = 0,
+    ) -> None:
         self.plan = plan
         self.state = dict.fromkeys(buffered, "labelled")
         self.state |= {t.sample: "waiting" for t in waiting}
@@ -38,8 +45,10 @@ class ManagerWorld:
         """What each oracle works on."""
         self.answers: list[v.Event] = []
         self.released: dict[int, tuple[int, ...]] = {}
-        self.begun = dict.fromkeys(plan.trainers, 0)
-        self.ended = dict.fromkeys(plan.trainers, 0)
+        self.newest = rounds
+        """Last round released, in this or an earlier part of the run."""
+        self.begun = dict.fromkeys(plan.trainers, rounds)
+        self.ended = dict.fromkeys(plan.trainers, rounds)
         self.training_over: set[str] = set()
         self.ranking: v.AskRerank | None = None
         self.bootstrap_due = 0
@@ -52,7 +61,7 @@ class ManagerWorld:
         self.over: v.Action | None = None
         self.now = 0.0
         self.numbers = iter(range(1000, 10**6))
-        self.machine = WatchedManager(plan, waiting=waiting, labelled=labelled, buffered=buffered)
+        self.machine = WatchedManager(plan, waiting=waiting, labelled=labelled, buffered=buffered, rounds=rounds)
 
     # --- what the others may do next
 
@@ -66,7 +75,7 @@ class ManagerWorld:
 
     @property
     def to_begin(self) -> list[str]:
-        return [h for h in self.plan.trainers if self.begun[h] < len(self.released) and self._trains(h)]
+        return [h for h in self.plan.trainers if self.begun[h] < self.newest and self._trains(h)]
 
     @property
     def to_end(self) -> list[str]:
@@ -174,7 +183,8 @@ class ManagerWorld:
                 for sample in samples:
                     self._move(sample, "flying", "returned")
             case v.Release(number, samples):
-                assert number == len(self.released) + 1
+                self.newest += 1
+                assert number == self.newest
                 for sample in samples:
                     self._move(sample, "labelled", "released")
                 self.released[number] = samples

@@ -45,6 +45,7 @@ def closed_loop(rng: random.Random, end: str) -> ClosedLoop:
     lives = [[rng.randint(0, 9) if ends else -1 for _ in range(rng.randint(1, 4))] for _ in range(rng.randint(1, 3))]
     trainers = names("training", rng.randint(1, 2)) if learns else ()
     resumed = learns and rng.random() < 0.3
+    labels = tuple(range(100, 100 + rng.randint(0, 5))) if resumed else ()
     plan = ManagerPlan(
         oracles=names("oracle", rng.randint(1, 4)) if learns else (),
         trainers=trainers,
@@ -75,7 +76,9 @@ def closed_loop(rng: random.Random, end: str) -> ClosedLoop:
         uncertain=rng.choice([0.1, 0.5, 1.0]),
         patience=rng.randint(1, 4) if end == "trainer" else -1,
         waiting=tuple(Ticket(n, n % 3, rng.random()) for n in range(rng.randint(0, 5))) if resumed else (),
-        buffered=tuple(range(100, 100 + rng.randint(0, 5))) if resumed else (),
+        labelled=rng.randint(0, len(labels)),
+        buffered=labels,
+        rounds=rng.randint(0, 3) if resumed else 0,
     )
 
 

@@ -70,13 +70,14 @@ class ManagerUnderLoad(RuleBasedStateMachine):
         waiting=st.lists(TICKETS, max_size=4, unique_by=lambda t: t.sample),
         buffered=st.integers(0, 3),
         new=st.integers(0, 3),
+        rounds=st.integers(0, 2),
         patience=st.integers(0, 60),
         silent=st.booleans(),
         start=st.integers(0, 9),
     )
-    def begin(self, plan, waiting, buffered, new, patience, silent, start):
+    def begin(self, plan, waiting, buffered, new, rounds, patience, silent, start):
         labels = [500 + i for i in range(buffered)]
-        self.world = ManagerWorld(plan, waiting, min(new, buffered), labels)
+        self.world = ManagerWorld(plan, waiting, min(new, buffered), labels, rounds)
         self.patience = patience
         """Steps before anybody stops the run or fails, so that some runs have a life before it."""
         self.silent = silent
@@ -144,7 +145,7 @@ class ManagerUnderLoad(RuleBasedStateMachine):
     def train(self, data):
         world = self.world
         events = [v.RoundOver(h, world.begun[h]) for h in world.to_end]
-        events += [v.RoundStarted(h, n + 1) for h in world.to_begin for n in range(world.begun[h], len(world.released))]
+        events += [v.RoundStarted(h, n + 1) for h in world.to_begin for n in range(world.begun[h], world.newest)]
         self.tell(self.choose(data, events))
 
     @precondition(lambda self: self.world.ranking is not None)
@@ -231,7 +232,7 @@ class ManagerUnderLoad(RuleBasedStateMachine):
     def one_answer(self) -> v.Event | None:
         world = self.world
         owed: list[v.Event] = [v.LabelArrived(h, s) for h, s in world.working]
-        owed += [v.RoundStarted(h, len(world.released)) for h in world.to_begin]
+        owed += [v.RoundStarted(h, world.newest) for h in world.to_begin]
         owed += [v.RoundOver(h, world.begun[h]) for h in world.to_end]
         owed += [v.TrainingOver(h) for h in world.to_finish]
         owed += [v.WalkersQuiet()] if world.quietened and not world.quiet else []
@@ -244,5 +245,5 @@ class ManagerUnderLoad(RuleBasedStateMachine):
         return owed[0]
 
 
-ManagerUnderLoad.TestCase.settings = settings(max_examples=120, stateful_step_count=60, deadline=None)
+ManagerUnderLoad.TestCase.settings = settings(max_examples=100, stateful_step_count=60, deadline=None)
 TestManagerUnderLoad = ManagerUnderLoad.TestCase
