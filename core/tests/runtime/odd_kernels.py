@@ -1,0 +1,119 @@
+"""Kernels that do what kernels shouldn't. Importing this is harmless."""
+
+from __future__ import annotations
+
+import ctypes
+import json
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+
+from pydantic import Field
+
+from pal_core.builtin.options import ToyOracleOptions
+from pal_core.builtin.oracle import ToyOracle
+from pal_core.kernels import Label, OracleFailure, Sample
+
+WAYS = (
+    "raises",
+    "fails",
+    "refuses",
+    "exits",
+    "dies",
+    "hangs",
+    "starts others and hangs",
+    "answers and dies",
+    "prints a lot",
+    "notes a lot",
+    "tells its world",
+)
+"""What can go wrong with a label; the first coordinate of a sample names one by 10 + its place."""
+
+
+class HowOptions(ToyOracleOptions):
+    how: str = Field("", description="what goes wrong, apart from labels")
+
+
+class OddOracle(ToyOracle):
+    """Fails in the way that its options name, or its sample."""
+
+    Options = HowOptions
+
+    def __init__(self, options: HowOptions, context) -> None:
+        super().__init__(options, context)
+        if options.how == "build raises":
+            raise ValueError("out of luck")
+        if options.how == "build dies":
+            print("last words", flush=True)
+            os.kill(os.getpid(), signal.SIGKILL)
+        if options.how == "build hangs":
+            time.sleep(1000)
+        if options.how == "dies when built again":
+            mark = context.directory.parent / "built"
+            if mark.exists():
+                raise ValueError("not twice")
+            mark.touch()
+
+    def label(self, sample: Sample) -> Label:
+        if sample["x"][0] >= 10:
+            getattr(self, "_" + WAYS[int(sample["x"][0]) - 10].replace(" ", "_"))()
+        return super().label(sample)
+
+    def inspect(self, sample: Sample) -> None:
+        super().inspect(sample)
+        if self.options.how == "inspect raises":
+            raise ValueError("no inspection today")
+        if self.options.how == "inspect dies":
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    def close(self) -> None:
+        if self.options.how == "close tells":
+            (self.context.directory.parent / "closed").touch()
+
+    def _raises(self) -> None:
+        raise ZeroDivisionError("one over nothing")
+
+    def _fails(self) -> None:
+        raise OracleFailure("unconverged", "no convergence in 100 steps", "x" * 10_000 + "the last line")
+
+    def _refuses(self) -> None:
+        raise OracleFailure("invalid_input", "an unknown element")
+
+    def _exits(self) -> None:
+        sys.exit(3)
+
+    def _dies(self) -> None:
+        print("the last line", flush=True)
+        ctypes.string_at(0)
+
+    def _hangs(self) -> None:
+        print("still at it", flush=True)
+        time.sleep(1000)
+
+    def _starts_others_and_hangs(self) -> None:
+        other = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(1000)"])
+        (self.context.directory.parent / "other").write_text(str(other.pid))
+        time.sleep(1000)
+
+    def _answers_and_dies(self) -> None:
+        threading.Timer(0.3, os._exit, [7]).start()
+
+    def _prints_a_lot(self) -> None:
+        for _ in range(200):
+            print("x" * 10_000)
+
+    def _notes_a_lot(self) -> None:
+        for i in range(100):
+            self.context.note(f"note {i}")
+
+    def _tells_its_world(self) -> None:
+        known = {"cwd": str(Path.cwd()), "environment": dict(os.environ), "pgid": os.getpgrp(), "pid": os.getpid()}
+        known |= {"files": sorted(p.name for p in Path.cwd().iterdir())}
+        (self.context.directory.parent / "world.json").write_text(json.dumps(known))
+        Path("rest").mkdir()
+        Path("rest/file").write_text("left behind")
+        Path("link").symlink_to("/")
