@@ -12,11 +12,14 @@ import threading
 import time
 from pathlib import Path
 
+import numpy as np
 from pydantic import Field
 
 from pal_core.builtin.options import ToyOracleOptions
 from pal_core.builtin.oracle import ToyOracle
-from pal_core.kernels import Label, OracleFailure, Sample
+from pal_core.builtin.schema import SAMPLE
+from pal_core.kernels import Feedback, Generator, Label, OracleFailure, Sample, State, Stop
+from pal_core.options import Interface, KernelOptions
 
 WAYS = (
     "raises",
@@ -117,3 +120,44 @@ class OddOracle(ToyOracle):
         Path("rest").mkdir()
         Path("rest/file").write_text("left behind")
         Path("link").symlink_to("/")
+
+
+class CounterOptions(KernelOptions):
+    steps: int = Field(10**9, description="proposals after which a walker ends")
+    slow: float = Field(0.0, description="time that a proposal takes")
+
+    def interface(self) -> Interface:
+        return Interface(produces=SAMPLE)
+
+
+class Counter(Generator):
+    """Proposes its own number and how often it has been asked, so that no sample ever comes twice."""
+
+    Options = CounterOptions
+
+    def __init__(self, options: CounterOptions, context) -> None:
+        super().__init__(options, context)
+        self.count = 0
+        self.heard: list[Feedback | None] = []
+        self.closed = False
+
+    def propose(self, feedback: Feedback | None) -> Sample | Stop:
+        self.heard.append(feedback)
+        time.sleep(self.options.slow)
+        if feedback is not None:
+            self.count += 1
+        if self.count >= self.options.steps:
+            return Stop("counted enough")
+        return {"x": np.array([float(self.context.index), float(self.count)])}
+
+    def bootstrap(self) -> Sample:
+        return {"x": np.array([float(self.context.index), -1.0])}
+
+    def snapshot(self) -> State:
+        return {"count": np.array(self.count)}
+
+    def restore(self, state: State) -> None:
+        self.count = int(state["count"])
+
+    def close(self) -> None:
+        self.closed = True

@@ -17,6 +17,8 @@ __all__ = ["GeneratorHost"]
 
 FLUSH_AFTER = 0.02
 """Seconds after which ready proposals leave although other walkers are still to be asked."""
+_CATCH_UP = 5.0
+"""Seconds that a halting host takes to tell its walkers what became of their last proposals."""
 
 
 class GeneratorHost(Host):
@@ -113,6 +115,15 @@ class GeneratorHost(Host):
         batch = Batch.from_samples(self.setup.loaded.sample_schema, samples)
         self.post("manager", m.Candidates(np.array(walkers, np.int64), batch))
         self._bootstrap = 0
+
+    def halt(self, message: m.Halt) -> None:
+        """Hand out the verdicts first: a walker that hasn't heard its own would propose the same sample again later."""
+        if not self.halted and not self.broken:
+            end = time.monotonic() + _CATCH_UP
+            with self.guarded():
+                while self._todo and time.monotonic() < end:
+                    self._propose(*self._todo.popleft())
+        super().halt(message)
 
     def save(self) -> None:
         """Write every walker's snapshot."""

@@ -1,0 +1,182 @@
+"""The walkers' host: batches out, verdicts back."""
+
+from __future__ import annotations
+
+import time
+
+import numpy as np
+import pytest
+from worlds import make_setup, odd, started, work_until
+
+from pal_core import messages as m
+from pal_core.builtin.schema import LABEL
+from pal_core.data import Batch
+from pal_core.data.committee import as_floats
+from pal_core.runtime.checkpoint import load_state, walker_snapshot
+from pal_core.runtime.generator import GeneratorHost
+
+
+def counters(folder, walkers=3, run=None, **options):
+    """A host of walkers that count, and its outbox."""
+    table = {"kernel": odd("Counter"), "walkers": walkers, "options": options}
+    return started(GeneratorHost, make_setup(folder, generator=table, run=run or {}), "generator/0")
+
+
+def verdicts(proposals: m.Proposals, trusted=True, selected=False, version=3) -> m.Verdicts:
+    n = len(proposals.walkers)
+    mean = Batch(as_floats(LABEL), {"energy": np.arange(n) + 0.5, "gradient": np.ones((n, 2))}, size=n)
+    std = Batch(as_floats(LABEL), {"energy": np.zeros(n), "gradient": np.full((n, 2), 0.1)}, size=n)
+    flags = np.full(n, trusted), np.full(n, selected)
+    return m.Verdicts(proposals.seq, mean, std, np.arange(n) * 1.0, *flags, version)
+
+
+def explore(host, out) -> m.Proposals:
+    host.receive("manager", m.Explore())
+    return work_until(host, out, m.Proposals)
+
+
+def test_vote_carries_every_walkers_first_sample(tmp_path):
+    _, out = counters(tmp_path)
+    np.testing.assert_array_equal(out.one(m.Ready).first.columns["x"], [[0, 0], [1, 0], [2, 0]])
+
+
+def test_nothing_is_proposed_before_walkers_may_explore(tmp_path):
+    host, out = counters(tmp_path)
+    assert host.work(time.monotonic()) is False
+    assert out.of(m.Proposals) == []
+
+
+def test_first_proposals_are_the_first_samples_in_one_message(tmp_path):
+    host, out = counters(tmp_path)
+    proposals = explore(host, out)
+    assert out[-1][0] == "exchange"
+    assert proposals.seq == 0
+    np.testing.assert_array_equal(proposals.walkers, [0, 1, 2])
+    np.testing.assert_array_equal(proposals.batch.columns["x"], [[0, 0], [1, 0], [2, 0]])
+    assert host.work(time.monotonic()) is False
+
+
+def test_every_walker_hears_its_own_verdict(tmp_path):
+    host, out = counters(tmp_path)
+    host.receive("exchange", verdicts(explore(host, out), trusted=False, selected=True))
+    out.clear()
+    again = work_until(host, out, m.Proposals)
+    assert again.seq == 1
+    np.testing.assert_array_equal(again.batch.columns["x"], [[0, 1], [1, 1], [2, 1]])
+    for index, walker in host._walkers.items():
+        feedback = walker.heard[-1]
+        assert float(feedback.mean["energy"]) == index + 0.5
+        assert feedback.std["gradient"].tolist() == [0.1, 0.1]
+        assert (feedback.score, feedback.trusted, feedback.selected, feedback.version) == (index, False, True, 3)
+        assert type(feedback.trusted) is type(feedback.selected) is bool
+
+
+def test_verdicts_on_several_messages_come_in_any_order(tmp_path):
+    host, out = counters(tmp_path, walkers=4, slow=0.03)
+    first = explore(host, out)
+    host.receive("exchange", verdicts(first))
+    while sum(len(p.walkers) for p in out.of(m.Proposals)) < 8:
+        host.work(time.monotonic())
+    parts = out.of(m.Proposals)[1:]
+    assert len(parts) == 4  # a slow walker doesn't hold up the others: each leaves when it is ready
+    for part in reversed(parts):
+        host.receive("exchange", verdicts(part))
+    while sum(len(p.walkers) for p in out.of(m.Proposals)) < 12:
+        host.work(time.monotonic())
+    last = np.concatenate([p.batch.columns["x"] for p in out.of(m.Proposals)[5:]])
+    np.testing.assert_array_equal(last, [[3, 2], [2, 2], [1, 2], [0, 2]])
+
+
+def test_fast_walkers_leave_together(tmp_path):
+    host, out = counters(tmp_path, walkers=50)
+    host.receive("exchange", verdicts(explore(host, out)))
+    host.work(time.monotonic())
+    assert [len(p.walkers) for p in out.of(m.Proposals)] == [50, 50]
+
+
+def test_walkers_that_end_are_told_of_and_asked_no_more(tmp_path):
+    host, out = counters(tmp_path, steps=1)
+    host.receive("exchange", verdicts(explore(host, out)))
+    ended = work_until(host, out, m.WalkersEnded)
+    assert out[-1][0] == "exchange"
+    assert ended == m.WalkersEnded((0, 1, 2), ("counted enough",) * 3)
+    assert host.work(time.monotonic()) is False
+    assert len(out.of(m.Proposals)) == 1
+
+
+def test_walkers_that_end_before_their_first_proposal(tmp_path):
+    host, out = counters(tmp_path, steps=0)
+    assert len(out.one(m.Ready).first) == 0
+    host.receive("manager", m.Explore())
+    assert work_until(host, out, m.WalkersEnded).walkers == (0, 1, 2)
+    assert out.of(m.Proposals) == []
+
+
+@pytest.mark.parametrize(("count", "walkers"), [(2, [0, 1]), (7, [0, 1, 2, 0, 1, 2, 0])])
+def test_bootstrap_is_dealt_out_to_the_walkers_in_turn(tmp_path, count, walkers):
+    host, out = counters(tmp_path)
+    host.receive("manager", m.Bootstrap(count))
+    candidates = work_until(host, out, m.Candidates)
+    assert out[-1][0] == "manager"
+    assert candidates.walkers.tolist() == walkers
+    np.testing.assert_array_equal(candidates.batch.columns["x"], [[w, -1] for w in walkers])
+    assert host.work(time.monotonic()) is False
+    np.testing.assert_array_equal(explore(host, out).batch.columns["x"], [[0, 0], [1, 0], [2, 0]])
+
+
+def test_halt_saves_closes_and_tells_manager_and_exchange(tmp_path):
+    host, out = counters(tmp_path)
+    explore(host, out)
+    host.receive("exchange", m.Halt())
+    assert out[-2:] == [("manager", m.Halted()), ("exchange", m.Halted())]
+    assert all(w.closed for w in host._walkers.values())
+    assert all(walker_snapshot(tmp_path / "run", k).exists() for k in range(3))
+    host.receive("manager", m.Halt())
+    assert len(out.to("exchange")) == 2  # proposals and one farewell
+
+
+def test_verdicts_that_came_before_the_halt_are_heard(tmp_path):
+    host, out = counters(tmp_path)
+    host.receive("exchange", verdicts(explore(host, out)))
+    host.receive("exchange", m.Halt())
+    assert len(out.of(m.Proposals)) == 1
+    for k in range(3):
+        assert load_state(walker_snapshot(tmp_path / "run", k))[0]["count"] == 1
+    _, out = counters(tmp_path)
+    np.testing.assert_array_equal(out.one(m.Ready).first.columns["x"], [[0, 1], [1, 1], [2, 1]])
+
+
+def test_proposals_without_verdict_are_made_again_after_a_restart(tmp_path):
+    host, out = counters(tmp_path)
+    host.receive("exchange", verdicts(explore(host, out)))
+    host.work(time.monotonic())
+    host.receive("exchange", m.Halt())
+    _, out = counters(tmp_path)
+    np.testing.assert_array_equal(out.one(m.Ready).first.columns["x"], [[0, 1], [1, 1], [2, 1]])
+
+
+def test_snapshots_are_written_now_and_then(tmp_path):
+    host, out = counters(tmp_path, run={"snapshot_every": 5.0})
+    first = explore(host, out)
+    assert not (tmp_path / "run/snapshots").exists()
+    host.receive("exchange", verdicts(first))
+    host.work(time.monotonic() + 6.0)
+    assert load_state(walker_snapshot(tmp_path / "run", 0))[0]["count"] == 1
+
+
+def test_damaged_snapshot_is_named_in_the_vote(tmp_path):
+    path = walker_snapshot(tmp_path / "run", 1)
+    path.parent.mkdir(parents=True)
+    path.write_bytes(b"nothing")
+    _, out = counters(tmp_path)
+    assert f"{path} can't be read" in out.one(m.Broken).what
+
+
+def test_message_for_walkers_after_the_halt_changes_nothing(tmp_path):
+    host, out = counters(tmp_path)
+    proposals = explore(host, out)
+    host.receive("exchange", m.Halt())
+    out.clear()
+    host.receive("exchange", verdicts(proposals))
+    assert host.work(time.monotonic()) is False
+    assert out == []
