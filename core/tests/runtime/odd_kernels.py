@@ -10,6 +10,7 @@ import subprocess
 import sys
 import threading
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -17,8 +18,10 @@ from pydantic import Field
 
 from pal_core.builtin.options import ToyOracleOptions
 from pal_core.builtin.oracle import ToyOracle
-from pal_core.builtin.schema import SAMPLE
-from pal_core.kernels import Feedback, Generator, Label, OracleFailure, Sample, State, Stop
+from pal_core.builtin.schema import LABEL, SAMPLE
+from pal_core.data import Batch, Schema
+from pal_core.data import Field as Column
+from pal_core.kernels import Epoch, Feedback, Generator, Label, Model, OracleFailure, Sample, State, Stop
 from pal_core.options import Interface, KernelOptions
 
 WAYS = (
@@ -158,6 +161,67 @@ class Counter(Generator):
 
     def restore(self, state: State) -> None:
         self.count = int(state["count"])
+
+    def close(self) -> None:
+        self.closed = True
+
+
+class ScriptOptions(KernelOptions):
+    epochs: int = Field(3, description="epochs of a round")
+    stop_at: int = Field(0, description="epoch of a round at which it asks for the end, again and again; 0: never")
+    fails: str = Field("", description="method that raises")
+
+    def interface(self) -> Interface:
+        return Interface(SAMPLE, LABEL)
+
+
+class Script(Model):
+    """Trains so many epochs a round; its weights and predictions are the number of epochs trained."""
+
+    Options = ScriptOptions
+
+    def __init__(self, options: ScriptOptions, context) -> None:
+        super().__init__(options, context)
+        self.trained = 0.0
+        self.held_out: list[bool] = []
+        self.points: list[float] = []
+        self.loads = 0
+        self.closed = self.interrupted = False
+
+    def _perhaps_fail(self, method: str) -> None:
+        if self.options.fails == method:
+            raise RuntimeError(f"no {method} today")
+
+    def predict(self, batch: Batch) -> Batch:
+        self._perhaps_fail("predict")
+        n = len(batch)
+        columns = {"energy": np.full(n, self.trained), "gradient": np.zeros((n, 2)), "more": np.zeros(n)}
+        return Batch(LABEL | Schema([Column("more")]), columns, size=n)
+
+    def weights(self) -> State:
+        return {"trained": np.array(self.trained)}
+
+    def load(self, weights: State) -> None:
+        self._perhaps_fail("load")
+        self.trained = float(weights["trained"])
+        self.loads += 1
+
+    def extend(self, batch: Batch, validation) -> None:
+        self._perhaps_fail("extend")
+        self.points += batch.columns["x"][:, 0].tolist()
+        self.held_out += validation.tolist()
+
+    def train(self) -> Iterator[Epoch | Stop]:
+        self._perhaps_fail("train")
+        try:
+            for i in range(self.options.epochs):
+                while i + 1 == self.options.stop_at:
+                    yield Stop("had enough")
+                self.trained += 1
+                yield Epoch(int(self.trained), {"loss": 1 / self.trained})
+        except GeneratorExit:
+            self.interrupted = True
+            raise
 
     def close(self) -> None:
         self.closed = True

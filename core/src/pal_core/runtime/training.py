@@ -143,7 +143,7 @@ class TrainingHost(Host):
         self._restored = True
         for index, member in self._members.items():
             # Predictors begin with the newest weights on disk: versions go on from theirs, or news would look old.
-            member.version = newest_weights(self.setup.directory, index)[1]
+            weights, member.version = newest_weights(self.setup.directory, index)
             path = member_snapshot(self.setup.directory, index)
             if path.exists():
                 state, notes = load_state(path)
@@ -152,6 +152,8 @@ class TrainingHost(Host):
                 if int(notes["version"]) >= member.version:
                     member.version = int(notes["version"])
                     self._publish(index, member)
+            elif weights is not None:
+                member.model.load(weights)
 
     def _epoch(self, now: float) -> None:
         active = [i for i, k in self._members.items() if k.epochs is not None]

@@ -1,0 +1,196 @@
+"""What all hosts have in common, seen on a host of one kernel."""
+
+from __future__ import annotations
+
+import time
+
+import pytest
+from worlds import make_host, make_setup, odd
+
+from pal_core import messages as m
+from pal_core.runtime.host import Host, close_all
+
+
+class Plain(Host):
+    """Holds the toy model and does what a test asks for."""
+
+    table = "model"
+
+    def build(self):
+        self.taken, self.log = [], []
+        self.act("build")
+
+    def take(self, sender, message):
+        self.taken.append((sender, message))
+
+    def step(self, now):
+        with self.guarded():
+            self.act("step")
+        return True
+
+    def save(self):
+        self.act("save")
+
+    def close(self):
+        self.act("close")
+
+    def act(self, what):
+        self.log.append(what)
+        if what == self.fails:
+            raise ValueError(f"no {what} today")
+
+    fails = ""
+
+
+@pytest.fixture
+def plain(tmp_path):
+    def make(fails: str = "", address: str = "training/0"):
+        host, out = make_host(Plain, make_setup(tmp_path), address)
+        host.fails = fails
+        host.start()
+        return host, out
+
+    return make
+
+
+def test_host_votes_when_it_is_built(plain):
+    _, out = plain()
+    assert out == [("manager", m.Ready(None))]
+
+
+def test_failed_constructor_is_told_with_kernel_key_error_and_traceback(plain):
+    host, out = plain("build")
+    broken = out.one(m.Broken)
+    assert broken.kernel.startswith("pal.toy-model (pal")
+    assert (broken.key, broken.what) == ("model", "ValueError: no build today")
+    assert "in build" in broken.trace
+    assert len(out) == 1
+    assert host.work(0.0) is False
+
+
+def test_broken_host_takes_and_does_nothing_but_halts_and_leaves(plain):
+    host, out = plain("step")
+    host.work(0.0)
+    out.clear()
+    host.receive("manager", m.Go())
+    assert host.taken == []
+    assert host.work(0.0) is False
+    host.tick(time.monotonic() + 5.0)
+    assert out == []
+    host.receive("manager", m.Halt())
+    assert host.log == ["build", "step", "close"]  # nothing is saved of a state that may be wrong
+    assert out == [("manager", m.Halted())]
+    host.receive("manager", m.Leave())
+    assert host.left
+
+
+def test_halt_is_obeyed_once(plain):
+    host, out = plain()
+    out.clear()
+    for _ in range(2):
+        host.receive("manager", m.Halt())
+    assert host.log == ["build", "save", "close"]
+    assert out == [("manager", m.Halted())]
+    assert host.work(0.0) is False
+    host.receive("manager", m.Go())
+    assert host.taken == []
+
+
+@pytest.mark.parametrize(("address", "told"), [("generator/0", True), ("prediction/0", True), ("oracle/0", False)])
+def test_exchange_hears_of_halted_walkers_and_predictors(plain, address, told):
+    host, out = plain(address=address)
+    host.receive("manager", m.Halt())
+    assert (("exchange", m.Halted()) in out) is told
+
+
+@pytest.mark.parametrize("what", ["save", "close"])
+def test_failure_while_halting_is_told_and_the_host_still_halts(plain, what):
+    host, out = plain(what)
+    host.receive("manager", m.Halt())
+    assert host.log == ["build", "save", "close"]
+    assert out.one(m.Broken).what == f"ValueError: no {what} today"
+    assert out[-1] == ("manager", m.Halted())
+
+
+def test_pulse_tells_share_of_busy_time_and_counts_about_once_a_second(plain):
+    host, out = plain()
+    out.clear()
+    begin = host._last_pulse
+    host._busy = 1.0
+    host.count(cats=2)
+    host.count(cats=1, dogs=1)
+    host.tick(begin + 0.5)
+    assert out == []
+    host.tick(begin + 4.0)
+    assert out == [("manager", m.Pulse(0.25, {"cats": 3, "dogs": 1}))]
+    host.tick(begin + 5.0)
+    assert out.of(m.Pulse)[-1].busy == 0.0
+
+
+def test_busy_share_is_never_more_than_one(plain):
+    host, out = plain()
+    host._busy = 100.0
+    host.tick(host._last_pulse + 1.5)
+    assert out.one(m.Pulse).busy == 1.0
+
+
+def test_notes_of_a_kernel_go_to_the_manager_under_its_name(plain):
+    host, out = plain()
+    host.context(1).note("hello")
+    assert out[-1] == ("manager", m.Note("training 1", "hello"))
+
+
+@pytest.mark.parametrize("end", ["tick", "halt"])
+def test_notes_of_a_talkative_kernel_are_summed_up(plain, end):
+    host, out = plain()
+    note = host.context(0).note
+    for k in range(5000):
+        note(f"note {k}")
+    assert len(out.of(m.Note)) == 20
+    host.tick(host._last_pulse + 1.5) if end == "tick" else host.receive("manager", m.Halt())
+    assert out.of(m.Note)[-1] == m.Note("training/0", "4980 further notes are left out")
+    if end == "tick":
+        note("again")
+        assert out.of(m.Note)[-1].text == "again"
+        host.tick(host._last_pulse + 1.5)
+        assert len(out.of(m.Note)) == 22
+
+
+def test_context_says_who_and_where_a_kernel_is(plain, tmp_path):
+    context = plain()[0].context(3)
+    assert (context.role, context.index, context.seed) == ("training", 3, 5)
+    assert (context.directory, context.device) == (tmp_path / "run", "cpu")
+
+
+@pytest.mark.parametrize(("alone", "device"), [(True, "cuda"), (False, "cuda:2")])
+def test_device_is_the_only_one_or_one_of_all(tmp_path, alone, device):
+    from dataclasses import replace
+
+    setup = replace(make_setup(tmp_path, training={"gpus": [2, 3]}), devices=alone)
+    host, _ = make_host(Plain, setup, "training/0")
+    assert host.context(0).device == device
+
+
+def test_all_kernels_are_closed_even_if_one_raises():
+    closed = []
+
+    class Kernel:
+        def __init__(self, name):
+            self.name = name
+
+        def close(self):
+            closed.append(self.name)
+            if self.name != "c":
+                raise ValueError(self.name)
+
+    with pytest.raises(ValueError, match="a"):
+        close_all([Kernel("a"), Kernel("b"), Kernel("c")])
+    assert closed == ["a", "b", "c"]
+
+
+def test_kernel_of_a_file_is_named_with_its_path(tmp_path):
+    setup = make_setup(tmp_path, model={"kernel": odd("Script"), "options": {}})
+    host, out = make_host(Plain, setup, "training/0")
+    host.fails = "build"
+    host.start()
+    assert odd("Script") in out.one(m.Broken).kernel
