@@ -225,9 +225,13 @@ def test_serial_run_labels_what_its_bounds_let_wait():
     m = exploring(serial=True, retrain_after=9, queue=2)
     run(m, sample(1))
     assert v.PauseWalkers() in run(m, sample(2))
-    m = exploring(serial=True, retrain_after=9, per_walker=1, rules=StopRules(walkers=2))
-    run(m, sample(1, walker=0))
-    assert v.PauseWalkers() in run(m, sample(2, walker=1))
+    m = exploring(serial=True, retrain_after=3, per_walker=1)
+    run(m, sample(1), sample(2), sample(3))
+    drop = [v.Keep(4), v.Discard((3,), "queue full")]
+    assert run(m, sample(4)) == [*drop, v.PauseWalkers(), v.Dispatch(ORACLE, 4, 1)]
+    assert run(m, v.LabelArrived(ORACLE, 4)) == [v.Release(1, (4,))]
+    assert run(m, v.RoundOver(TRAINER, 1)) == [v.ResumeWalkers()]
+    assert run(m, sample(5), sample(6)) == [v.Keep(5), v.Keep(6), v.Discard((5,), "queue full")]
 
 
 def test_serial_run_bootstraps_without_pausing():

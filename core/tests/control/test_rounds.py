@@ -68,6 +68,13 @@ def test_late_news_of_an_older_round_changes_nothing():
     assert r.waiting_labels == 0
 
 
+def test_late_end_of_an_older_round_undoes_nothing():
+    r = Rounds(["a"], 1)
+    r.end("a", 2)
+    assert not r.end("a", 1)
+    assert r.completed == 2
+
+
 def test_numbers_go_on_from_earlier_parts_of_the_run():
     r = Rounds(["a"], 1, before=4)
     assert (r.released, r.completed, r.waiting_labels) == (4, 4, 0)

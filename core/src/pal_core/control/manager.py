@@ -137,6 +137,7 @@ class Manager:
         self._asked: tuple[int, tuple[int, ...]] | None = None
         self._requests = 0
         self._labelling = False
+        self._dropped = 0
         self._deadline = plan.startup_limit
         self._now = 0.0
 
@@ -239,6 +240,7 @@ class Manager:
             return [v.Discard((event.sample,), "stopping")]
         score = math.inf if event.bootstrap else min(event.score, HIGHEST)
         dropped = self.queue.put(Ticket(event.sample, event.walker, score))
+        self._dropped += dropped is not None
         if dropped == event.sample:
             return [v.Discard((dropped,), "queue full")]
         kept: list[v.Action] = [v.Keep(event.sample)]
@@ -330,7 +332,7 @@ class Manager:
     def _serial(self) -> list[v.Action]:
         """Explore until a release is worth of samples, then label all of them, then train, then explore again."""
         if not self._labelling:
-            if not self.plan.oracles or len(self.queue) < self._serial_share:
+            if not self.plan.oracles or not self._explored_enough:
                 return []
             self._labelling = True
             return [v.PauseWalkers()]
@@ -338,16 +340,14 @@ class Manager:
             return []
         if self.rounds.buffer and self.plan.trainers:
             return [v.Release(*self.rounds.release())]
-        self._labelling = False
+        self._labelling, self._dropped = False, 0
         return [v.ResumeWalkers()]
 
     @property
-    def _serial_share(self) -> int:
-        """Samples that are labelled in one go: a round's worth, or as many as the bounds of the queue ever let wait."""
-        plan = self.plan
-        walkers = plan.rules.walkers - self.tally.walkers_ended
-        held = plan.queue if plan.per_walker is None else min(plan.queue, plan.per_walker * max(walkers, 1))
-        return min(plan.retrain_after, held)
+    def _explored_enough(self) -> bool:
+        """A round's worth of samples waits, or has been dropped by bounds that don't let as many wait."""
+        share = self.plan.retrain_after
+        return len(self.queue) >= min(share, self.plan.queue) or self._dropped >= share
 
     def _round_over(self, host: str, number: int) -> list[v.Action]:
         if not self.rounds.end(host, number):
