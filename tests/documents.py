@@ -5,6 +5,7 @@ from __future__ import annotations
 import doctest
 import os
 import re
+import signal
 import subprocess
 from dataclasses import dataclass
 from pathlib import Path
@@ -54,17 +55,21 @@ def _type(commands: str, folder: Path, environment: dict[str, str]) -> tuple[str
     """Run commands in a shell that stops at the first failure; output, and where the shell ended."""
     where = folder / ".where"
     script = f"set -e\n{commands}\npwd > {where}\n"
-    run = subprocess.run(
+    with subprocess.Popen(
         ["bash", "-c", script],
         cwd=folder,
         env={**os.environ, **environment},
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
-        timeout=_LIMIT,
-        check=False,
-    )
-    assert run.returncode == 0, f"exit code {run.returncode} of:\n{commands}\n{run.stdout}"
+        start_new_session=True,
+    ) as shell:
+        try:
+            output, _ = shell.communicate(timeout=_LIMIT)
+        except subprocess.TimeoutExpired:
+            os.killpg(shell.pid, signal.SIGKILL)
+            raise
+    assert shell.returncode == 0, f"exit code {shell.returncode} of:\n{commands}\n{output}"
     end = Path(where.read_text().strip())
     where.unlink()
-    return run.stdout, end
+    return output, end
