@@ -5,33 +5,26 @@ Everything is written ahead: the manager commits what a message brought before i
 
 from __future__ import annotations
 
-import fcntl
 import json
 import os
 import socket
-import sqlite3
 import time
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from pal_core.data import Batch, Schema
-from pal_core.errors import PalError
-from pal_core.store.tables import FORMAT, TABLES, pack, unpack
+from pal_core.store.database import FILE_NAME, Database, StoreError
+from pal_core.store.tables import pack, unpack
 
 __all__ = ["FILE_NAME", "Store", "StoreError", "StoredSample"]
 
-FILE_NAME = "pal.sqlite"
 _CHUNK = 500
-
-
-class StoreError(PalError):
-    """The store can't be used as asked."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,74 +39,17 @@ class StoredSample:
     attempts: int
 
 
-class Store:
+class Store(Database):
     """Samples, labels and history of a run.
 
-    Parameters
-    ----------
-    directory : Path
-        The run directory.
-    write : bool
-        Whether this is the writer; creates the store if there is none, and locks it.
-
-    Raises
-    ------
-    StoreError
-        If there is no store to read, another process writes to it, or a newer PAL wrote it.
+    Parameters and errors are those of `Database`.
     """
 
     def __init__(self, directory: Path, write: bool = False) -> None:
-        self.directory = directory
-        self.path = directory / FILE_NAME
+        super().__init__(directory, write)
         self.session = 0
-        self._lock: IO[str] | None = None
-        if write:
-            directory.mkdir(parents=True, exist_ok=True)
-            self._lock = _lock(directory)
-        elif not self.path.exists():
-            raise StoreError(f"{directory} holds no run ({FILE_NAME} is missing)", "start one: pal run SETTINGS")
-        new = not self.path.exists()
-        mode = "rwc" if write else "ro"
-        self._db = sqlite3.connect(f"{self.path.absolute().as_uri()}?mode={mode}", uri=True, isolation_level=None)
-        self._db.execute("PRAGMA busy_timeout = 10000")
-        if write:
-            self._db.execute("PRAGMA journal_mode = WAL")
-            self._db.execute("PRAGMA synchronous = NORMAL")
-        if new:
-            self._db.executescript(f"BEGIN; {TABLES}")
-            self.set_meta("format", str(FORMAT))
-            self.commit()
-        found = int(self.meta("format") or 0)
-        if found > FORMAT:
-            raise StoreError(f"{self.path} has format {found}, this pal-core knows {FORMAT}", "update pal-core")
 
-    # --- transactions and small things
-
-    def commit(self) -> None:
-        """Make everything since the last commit durable."""
-        if self._db.in_transaction:
-            self._db.execute("COMMIT")
-
-    def _write(self, sql: str, *values: Any) -> sqlite3.Cursor:
-        if not self._db.in_transaction:
-            self._db.execute("BEGIN IMMEDIATE")
-        return self._db.execute(sql, values)
-
-    def close(self) -> None:
-        """Commit and release the file and its lock."""
-        self.commit()
-        self._db.close()
-        if self._lock is not None:
-            self._lock.close()
-
-    def meta(self, key: str) -> str | None:
-        """A value of the table ``meta``."""
-        row = self._db.execute("SELECT value FROM meta WHERE key = ?", (key,)).fetchone()
-        return None if row is None else str(row[0])
-
-    def set_meta(self, key: str, value: str) -> None:
-        """Write a value of the table ``meta``."""
-        self._write("INSERT OR REPLACE INTO meta VALUES (?, ?)", key, value)
+    # --- sessions
 
     @cached_property
     def schemas(self) -> tuple[Schema, Schema]:
@@ -144,7 +80,7 @@ class Store:
 
     def open_session(self, settings: str, packages: Mapping[str, str]) -> int:
         """Begin a session of this run; returns its number."""
-        cursor = self._write(
+        self.session = self._write(
             "INSERT INTO sessions (started, host, pid, settings, packages) VALUES (?, ?, ?, ?, ?)",
             time.time(),
             socket.gethostname(),
@@ -152,7 +88,6 @@ class Store:
             settings,
             json.dumps(dict(packages)),
         )
-        self.session = int(cursor.lastrowid or 0)
         self.commit()
         return self.session
 
@@ -169,15 +104,14 @@ class Store:
 
     def sessions(self) -> list[dict[str, Any]]:
         """All sessions, oldest first."""
-        rows = self._db.execute("SELECT id, started, ended, outcome, reason, host, pid, settings FROM sessions")
-        return [dict(zip((c[0] for c in rows.description), row, strict=True)) for row in rows]
+        return self._records("SELECT id, started, ended, outcome, reason, host, pid, settings FROM sessions")
 
     # --- samples and labels
 
     @property
     def next_sample(self) -> int:
         """Number for the next new sample."""
-        return int(self._db.execute("SELECT COALESCE(MAX(id), 0) + 1 FROM samples").fetchone()[0])
+        return int(self._run("SELECT COALESCE(MAX(id), 0) + 1 FROM samples")[0][0])
 
     def add_sample(
         self, number: int, sample: Mapping[str, Any], *, origin: str, walker: int, version: int, score: float | None
@@ -236,8 +170,7 @@ class Store:
 
     def is_quarantined(self, number: int) -> bool:
         """Whether a sample has been set aside."""
-        row = self._db.execute("SELECT 1 FROM quarantine WHERE sample = ?", (number,)).fetchone()
-        return row is not None
+        return bool(self._run("SELECT 1 FROM quarantine WHERE sample = ?", [number]))
 
     def drop(self, numbers: Iterable[int], why: str, unseen: int = 0) -> None:
         """Mark stored samples as dropped, and count them and `unseen` ones that were never stored."""
@@ -258,11 +191,11 @@ class Store:
     def released(self, numbers: Iterable[int], number_of_round: int) -> None:
         """Write down in which round labels were first trained on."""
         for number in numbers:
-            self._write("UPDATE labels SET round = ? WHERE sample = ?", number_of_round, number)
+            self._write("UPDATE labels SET round = ? WHERE sample = ? AND round IS NULL", number_of_round, number)
 
     def waiting(self) -> list[StoredSample]:
         """Samples that wait for a label, oldest first."""
-        rows = self._db.execute(
+        rows = self._run(
             "SELECT id, origin, walker, version, score, "
             "(SELECT COUNT(*) FROM attempts WHERE sample = samples.id AND failure IS NOT NULL) "
             "FROM samples WHERE state = 'waiting' ORDER BY id"
@@ -271,7 +204,7 @@ class Store:
 
     def labelled(self) -> list[int]:
         """Numbers of the samples with an admitted label, in order of labelling."""
-        return [int(r[0]) for r in self._db.execute("SELECT sample FROM labels ORDER BY time, sample")]
+        return [int(r[0]) for r in self._run("SELECT sample FROM labels ORDER BY time, sample")]
 
     def samples(self, numbers: Sequence[int]) -> Batch:
         """Samples by number, in the given order."""
@@ -288,7 +221,7 @@ class Store:
             marks = ",".join("?" * len(part))
             # Table and column names are ours; the numbers are bound.
             sql = f"SELECT {key}, data FROM {table} WHERE {key} IN ({marks})"  # noqa: S608
-            found.update(self._db.execute(sql, part).fetchall())
+            found.update(self._run(sql, part))
         missing = [n for n in numbers if n not in found]
         if missing:
             raise StoreError(f"{self.path} has no {table} of {missing[:5]}")
@@ -296,12 +229,11 @@ class Store:
 
     def origins(self, numbers: Sequence[int]) -> list[dict[str, Any]]:
         """Provenance of labelled samples, in the given order."""
-        rows = self._db.execute(
-            "SELECT s.id, s.origin, s.walker, s.version, s.score, l.kernel, l.package, l.round, l.time "
-            "FROM samples s JOIN labels l ON l.sample = s.id"
+        rows = self._records(
+            "SELECT s.id AS sample, s.origin, s.walker, s.version, s.score, l.kernel AS oracle, l.package, l.round, "
+            "l.time FROM samples s JOIN labels l ON l.sample = s.id"
         )
-        names = ("sample", "origin", "walker", "version", "score", "oracle", "package", "round", "time")
-        found = {row[0]: dict(zip(names, row, strict=True)) for row in rows}
+        found = {row["sample"]: row for row in rows}
         return [found[n] for n in numbers]
 
     # --- training and history
@@ -324,12 +256,11 @@ class Store:
 
     def rounds(self) -> list[dict[str, Any]]:
         """All rounds of all members, in order."""
-        rows = self._db.execute(
+        rows = self._records(
             "SELECT session, round, member, time, version, epoch, labels, metrics FROM rounds "
             "ORDER BY session, round, member"
         )
-        names = [c[0] for c in rows.description]
-        return [{**dict(zip(names, row, strict=True)), "metrics": json.loads(row[-1])} for row in rows]
+        return [{**row, "metrics": json.loads(row["metrics"])} for row in rows]
 
     def add_history(self, steps: int, selected: int, labels: int, waiting: int) -> None:
         """Store a point of the run's history; `steps` and `selected` count from the session's start."""
@@ -339,13 +270,13 @@ class Store:
 
     def history(self) -> NDArray[np.float64]:
         """Columns time, session, steps, selected, labels, waiting; shape (n, 6)."""
-        rows = self._db.execute("SELECT * FROM history ORDER BY time").fetchall()
+        rows = self._run("SELECT * FROM history ORDER BY time")
         return np.array(rows, np.float64).reshape(len(rows), 6)
 
     def steps(self) -> int:
         """Samples predicted in all sessions together."""
         sql = "SELECT COALESCE(SUM(most), 0) FROM (SELECT MAX(steps) AS most FROM history GROUP BY session)"
-        return int(self._db.execute(sql).fetchone()[0])
+        return int(self._run(sql)[0][0])
 
     def note(self, source: str, text: str) -> None:
         """Add a sentence to the journal."""
@@ -353,35 +284,13 @@ class Store:
 
     def journal(self, last: int = 20) -> list[dict[str, Any]]:
         """The last entries of the journal, oldest first."""
-        rows = self._db.execute(
-            "SELECT time, source, text FROM journal ORDER BY rowid DESC LIMIT ?", (last,)
-        ).fetchall()
-        return [dict(zip(("time", "source", "text"), r, strict=True)) for r in reversed(rows)]
+        return self._records("SELECT time, source, text FROM journal ORDER BY rowid DESC LIMIT ?", [last])[::-1]
 
     def counts(self) -> dict[str, int]:
         """How many samples are in each state, labels by origin, failed attempts and dropped samples."""
-        out = {f"samples_{s}": n for s, n in self._db.execute("SELECT state, COUNT(*) FROM samples GROUP BY state")}
+        out = {f"samples_{s}": n for s, n in self._run("SELECT state, COUNT(*) FROM samples GROUP BY state")}
         by_origin = "SELECT s.origin, COUNT(*) FROM labels l JOIN samples s ON s.id = l.sample GROUP BY s.origin"
-        out |= {f"labels_{o}": n for o, n in self._db.execute(by_origin)}
-        out["failed_attempts"] = self._db.execute("SELECT COUNT(*) FROM attempts WHERE failure IS NOT NULL").fetchone()[
-            0
-        ]
-        out["dropped"] = self._db.execute("SELECT COALESCE(SUM(count), 0) FROM dropped").fetchone()[0]
+        out |= {f"labels_{o}": n for o, n in self._run(by_origin)}
+        out["failed_attempts"] = self._run("SELECT COUNT(*) FROM attempts WHERE failure IS NOT NULL")[0][0]
+        out["dropped"] = self._run("SELECT COALESCE(SUM(count), 0) FROM dropped")[0][0]
         return out
-
-
-def _lock(directory: Path) -> IO[str]:
-    """Hold the run directory against a second writer."""
-    file = (directory / "lock").open("a+")
-    try:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError as error:
-        file.seek(0)
-        owner = file.read().strip() or "an unknown process"
-        file.close()
-        raise StoreError(f"{directory} is in use by {owner}", f"stop that run first: pal stop {directory}") from error
-    file.seek(0)
-    file.truncate()
-    file.write(f"pid {os.getpid()} on {socket.gethostname()} since {time.strftime('%Y-%m-%d %H:%M:%S')}\n")
-    file.flush()
-    return file
