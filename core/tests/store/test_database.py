@@ -84,7 +84,7 @@ def test_other_file_of_that_name_is_refused(tmp_path):
 
 def test_directory_that_cannot_be_written_to_is_explained(tmp_path):
     (tmp_path / "file").touch()
-    with pytest.raises(StoreError, match="can't be locked and written to: .*; use another run.directory"):
+    with pytest.raises(StoreError, match=r"can't be locked and written to: .*; use another run.directory"):
         Store(tmp_path / "file", write=True)
 
 
@@ -142,8 +142,7 @@ def test_full_disk_is_an_error_that_names_the_file_and_keeps_what_was_committed(
     (pages,) = store._db.execute("PRAGMA page_count").fetchone()
     store._db.execute(f"PRAGMA max_page_count = {pages}")
     with pytest.raises(StoreError, match=r"pal.sqlite: database or disk is full; is the disk full, .* pal run goes on"):
-        for _ in range(1000):
-            store.note("a", "x" * 1000)
+        store.note("a", "x" * 1_000_000)
     store.close(commit=False)
     assert [e["text"] for e in Store(tmp_path).journal()] == ["before"]
 
