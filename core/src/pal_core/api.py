@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -12,7 +13,7 @@ from pal_core.errors import PalError
 from pal_core.plugins.host import PluginHost
 from pal_core.runtime.build import build_hosts, poster
 from pal_core.runtime.checkpoint import load_state, round_file, rounds_on_disk
-from pal_core.runtime.host import Setup
+from pal_core.runtime.host import Host, Setup
 from pal_core.runtime.loop import Loop, Worker
 from pal_core.runtime.manager import ManagerHost
 from pal_core.runtime.plan import Processes, make_plan
@@ -30,7 +31,11 @@ __all__ = ["Result", "RunError", "open_run", "run"]
 
 
 class RunError(PalError):
-    """A run has failed; what it has labelled is stored."""
+    """A run has failed; what it has labelled is stored. `trace` is the traceback of the kernel that raised, if any."""
+
+    def __init__(self, message: str, hint: str = "", trace: str = "") -> None:
+        super().__init__(message, hint)
+        self.trace = trace
 
 
 @dataclass(frozen=True)
@@ -101,7 +106,8 @@ class Result:
         """
         stored = self.stored_rounds()
         if not stored or (number is not None and number not in stored):
-            raise RunError(f"{self.directory} has no weights of round {number or 'any'}", f"there are {stored}")
+            which = "any round" if number is None else f"round {number}"
+            raise RunError(f"{self.directory} has no weights of {which}", f"rounds on disk: {stored or 'none'}")
         number = stored[-1] if number is None else number
         models = []
         for k in range(self.loaded.settings.model.members):
@@ -151,7 +157,7 @@ def run(
     SettingsError
         With every problem of the settings.
     RunError
-        If a kernel raises; the message names it, the cause is in the run's journal.
+        If a kernel raises; the message names it, `RunError.trace` and the run's journal say where.
 
     Examples
     --------
@@ -167,36 +173,49 @@ def run(
     plan = make_plan(loaded.settings, _one_process(loaded))
     setup = Setup(loaded, plan, loaded.directory, devices=False, accept_changes=accept_changes)
     transport = LocalTransport(setup.wire())
-    manager = ManagerHost(plan.parts[0], setup, poster(transport, "manager"), plugins, observers)
-    hosts: list[Worker] = [manager, *build_hosts(plan.parts, setup, transport)]
-    try:
-        _StoppableLoop(hosts, transport, manager, should_stop).run()
-    finally:
-        manager.close()
-        for host in hosts[1:]:
-            if not getattr(host, "halted", True):
-                host.close()  # type: ignore[attr-defined]
+    with ExitStack() as stack:
+        manager = ManagerHost(plan.parts[0], setup, poster(transport, "manager"), plugins, observers)
+        stack.callback(manager.close)
+        hosts = build_hosts(plan.parts, setup, transport)
+        for host in hosts:
+            stack.callback(_close, host)
+        _StoppableLoop([manager, *hosts], transport, manager, should_stop).run()
     if manager.outcome == "failed":
-        raise RunError(manager.reason, f"what was labelled is kept in {setup.directory}")
+        raise RunError(manager.reason, f"what was labelled is kept in {setup.directory}", manager.trace)
     return Result(loaded, str(manager.outcome), manager.reason)
 
 
+def _close(host: Host) -> None:
+    if not host.halted:
+        host.close()
+
+
 def open_run(settings: Path | str, plugins: PluginHost | None = None) -> Result:
-    """The result of a run that was made elsewhere, for example by ``pal run``."""
+    """The result of a run that was made elsewhere, for example by ``pal run``.
+
+    Its `outcome` is "None" while the run goes on, or if it was killed.
+
+    Raises
+    ------
+    StoreError, RunError
+        If there is no run.
+    """
     loaded = load(settings, plugins or PluginHost.discover())
     store = Store(loaded.directory)
     try:
-        last = store.sessions()[-1]
+        sessions = store.sessions()
     finally:
         store.close()
-    return Result(loaded, str(last["outcome"]), str(last["reason"]))
+    if not sessions:
+        raise RunError(f"the run in {loaded.directory} has never begun", f"start it: pal run {settings}")
+    return Result(loaded, str(sessions[-1]["outcome"]), str(sessions[-1]["reason"]))
 
 
 class _StoppableLoop(Loop):
     """A loop that asks between turns whether it should stop."""
 
     def __init__(
-        self, hosts: list[Worker], transport: LocalTransport, manager: ManagerHost, should_stop: Callable[[], bool]
+        self, hosts: Sequence[Worker], transport: LocalTransport, manager: ManagerHost, should_stop: Callable[[], bool]
     ) -> None:
         super().__init__(hosts, transport)
         self._manager = manager
@@ -211,7 +230,7 @@ class _StoppableLoop(Loop):
 
 
 def _one_process(loaded: Loaded) -> Processes:
-    """Everything on one rank; oracles keep their number, since each may be a process of its own."""
+    """Everything on one rank, with one oracle worker."""
     settings = loaded.settings
     return Processes(
         controllers=1,

@@ -43,7 +43,11 @@ def thread_variables(threads: int) -> dict[str, str]:
 
 def main(arguments: list[str] | None = None) -> int:
     """Run this rank to the end; returns the exit code."""
-    path, *flags = sys.argv[1:] if arguments is None else arguments
+    arguments = sys.argv[1:] if arguments is None else arguments
+    if not arguments or arguments[0].startswith("-"):
+        print("usage: python -m pal_core.worker SETTINGS [--accept-changes]", file=sys.stderr)
+        return 2
+    path, *flags = arguments
     for name, value in thread_variables(1).items():
         os.environ.setdefault(name, value)
     from pal_core.errors import PalError
@@ -77,6 +81,7 @@ def _run(world: World, path: Path, accept_changes: bool) -> int:
     from pal_core.transport.doorbell import Doorbell
     from pal_core.transport.mpi import MpiTransport
 
+    signals = _Signals()
     nodes = world.nodes()
     plugins, shared = _prepare(path, world.size) if world.rank == 0 else (None, None)
     news = json.loads(world.share(shared))
@@ -92,9 +97,10 @@ def _run(world: World, path: Path, accept_changes: bool) -> int:
     hosts: list[Worker] = []
     manager: ManagerHost | None = None
     if plugins is not None:
-        manager = ManagerHost(plan.parts[0], setup, poster(transport, "manager"), plugins)
+        launched = LAUNCHED_VARIABLE in os.environ
+        manager = ManagerHost(plan.parts[0], setup, poster(transport, "manager"), plugins, launched=launched)
         hosts.append(manager)
-    _heed_signals(manager)
+        signals.tell(manager)
     try:
         hosts += build_hosts(parts, setup, transport)
         Loop(hosts, transport).run()
@@ -140,16 +146,28 @@ def _see_own_gpu(parts: tuple[Part, ...]) -> None:
         os.environ["CUDA_VISIBLE_DEVICES"] = ",".join(known[g % len(known)] if known else str(g) for g in sorted(gpus))
 
 
-def _heed_signals(manager: ManagerHost | None) -> None:
-    """SIGTERM and friends ask the manager to stop; the other ranks leave it to the manager."""
+class _Signals:
+    """SIGTERM and friends ask the manager to stop, also while it is still being made; other ranks leave it to it."""
 
-    def ask(number: int, frame: FrameType | None) -> None:
-        if manager is not None:
-            manager.request_stop(f"signal {signal.Signals(number).name}")
+    def __init__(self) -> None:
+        self._manager: ManagerHost | None = None
+        self._early = ""
+        for number in (signal.SIGTERM, signal.SIGINT, signal.SIGUSR1):
+            with contextlib.suppress(ValueError):
+                signal.signal(number, self._ask)
 
-    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGUSR1):
-        with contextlib.suppress(ValueError):
-            signal.signal(number, ask)
+    def _ask(self, number: int, frame: FrameType | None) -> None:
+        wish = f"signal {signal.Signals(number).name}"
+        if self._manager is None:
+            self._early = wish
+        else:
+            self._manager.request_stop(wish)
+
+    def tell(self, manager: ManagerHost) -> None:
+        """From now on the manager hears of signals at once, and now of an earlier one."""
+        self._manager = manager
+        if self._early:
+            manager.request_stop(self._early)
 
 
 def _farewell(manager: ManagerHost, world: World) -> int:

@@ -70,7 +70,7 @@ def _errors(status: dict[str, Any]) -> str:
     found: dict[str, list[float]] = {}
     for member in status["members"].values():
         for name, value in member["metrics"].items():
-            if name.startswith("validation_"):
+            if name.startswith("validation_") and value is not None:
                 found.setdefault(name.removeprefix("validation_"), []).append(value)
     if not found:
         return ""

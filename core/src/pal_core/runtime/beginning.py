@@ -4,24 +4,27 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 from collections.abc import Sequence
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
 from pal_core.control.manager import Manager, ManagerPlan
-from pal_core.control.queue import Ticket
+from pal_core.control.queue import HIGHEST, Ticket
 from pal_core.control.stopping import StopRules
-from pal_core.data import SchemaError
+from pal_core.data import Batch, Schema
 from pal_core.errors import PalError
+from pal_core.plugins.discover import cause
 from pal_core.plugins.host import PluginHost
 from pal_core.runtime.checkpoint import rounds_on_disk
 from pal_core.runtime.host import Setup
 from pal_core.settings.changes import Change, changes
 from pal_core.settings.kernels import validate
 from pal_core.settings.model import OracleTable, Settings, StopTable, TrainingTable
-from pal_core.spec import load_target
-from pal_core.store.store import Store
+from pal_core.spec import FormatSpec, Reader, load_target
+from pal_core.store.store import Store, StoredSample
 
 __all__ = ["ChangedSettingsError", "InitialDataError", "begin", "changed_settings", "read_initial", "validation_mask"]
 
@@ -43,19 +46,18 @@ def begin(setup: Setup, store: Store) -> Manager:
     trained = setup.loaded.settings.model.trained
     rounds = min((max(rounds_on_disk(setup.directory, k), default=0) for k in _members(setup)), default=0)
     plan = _machine_plan(setup, trained or rounds > 0)
-    waiting = [
-        Ticket(
-            s.id,
-            s.walker,
-            float("inf") if s.origin == "bootstrap" or s.score is None else s.score,
-            min(s.attempts, plan.retries),
-        )
-        for s in store.waiting()
-    ]
+    waiting = [Ticket(s.id, s.walker, _score(s), min(s.attempts, plan.retries)) for s in store.waiting()]
     counts = store.counts()
     made = sum(n for k, n in counts.items() if k.startswith("labels_") and k != "labels_initial")
     queued = waiting if plan.oracles else ()
     return Manager(plan, waiting=queued, labelled=made, buffered=store.labelled(), rounds=rounds, steps=store.steps())
+
+
+def _score(sample: StoredSample) -> float:
+    """Bootstrap samples are never dropped; others whose score was not finite are dropped last, as in the run before."""
+    if sample.origin == "bootstrap":
+        return math.inf
+    return HIGHEST if sample.score is None else sample.score
 
 
 def _members(setup: Setup) -> range:
@@ -142,22 +144,26 @@ def read_initial(setup: Setup, store: Store, plugins: PluginHost) -> int:
     paths = setup.loaded.initial
     if not paths or store.meta("initial") is not None:
         return 0
+    formats = [(path, plugins.reader(path)) for path in paths]
+    read = [(path, spec, _read(path, spec, setup.labelled_schema)) for path, spec in formats]
     samples, labels = store.schemas
-    count = 0
-    for path in paths:
-        spec = plugins.reader(path)
-        try:
-            batch = load_target(str(spec.read))(path, setup.labelled_schema)
-        except (SchemaError, ValueError, OSError, KeyError) as error:
-            raise InitialDataError(f"data.initial: {path} can't be read as {spec.name}: {error}") from error
+    for path, spec, batch in read:
         for row in batch:
             number = store.next_sample
             store.add_sample(number, {n: row[n] for n in samples}, origin="initial", walker=-1, version=0, score=None)
             store.add_label(number, {n: row[n] for n in labels}, path.name, spec.name)
-        count += len(batch)
+    count = sum(len(batch) for *_, batch in read)
     store.set_meta("initial", str(count))
     store.commit()
     return count
+
+
+def _read(path: Path, spec: FormatSpec, schema: Schema) -> Batch:
+    try:
+        read: Reader = load_target(str(spec.read))
+        return read(path, schema)
+    except Exception as error:  # of the reader, which a plugin has brought
+        raise InitialDataError(f"data.initial: {path} can't be read as {spec.name}: {cause(error)}") from error
 
 
 def validation_mask(seed: int, share: float, numbers: Sequence[int]) -> NDArray[np.bool_]:

@@ -16,10 +16,10 @@ import numpy as np
 from pal_core import messages as m
 from pal_core.control import vocabulary as v
 from pal_core.data import Batch
-from pal_core.kernels import Context, LabelCheck
 from pal_core.observe import Observer
 from pal_core.plugins.host import PluginHost
 from pal_core.runtime.beginning import begin, changed_settings, read_initial, validation_mask
+from pal_core.runtime.checks import CheckRaised, Checks
 from pal_core.runtime.host import Post, Setup
 from pal_core.runtime.plan import Part
 from pal_core.runtime.status import StatusBoard
@@ -47,10 +47,19 @@ class ManagerHost:
         For readers of initial data and for observers.
     observers : iterable of Observer
         Besides those of the plugins.
+    launched : bool
+        Whether a launcher has removed what an earlier run may have left, and may have asked to stop since then.
     """
 
     def __init__(
-        self, part: Part, setup: Setup, post: Post, plugins: PluginHost, observers: Iterable[Observer] = ()
+        self,
+        part: Part,
+        setup: Setup,
+        post: Post,
+        plugins: PluginHost,
+        observers: Iterable[Observer] = (),
+        *,
+        launched: bool = False,
     ) -> None:
         self.part = part
         self.address = part.address
@@ -63,8 +72,19 @@ class ManagerHost:
         self._wish = ""
         self._send = post
         self._outbox: list[tuple[str, m.Message]] = []
-        loaded = setup.loaded
+        self._stop_file = setup.directory / STOP_FILE
         self._store = Store(setup.directory, write=True)
+        try:
+            if not launched:
+                self._stop_file.unlink(missing_ok=True)
+            self._open(plugins, observers)
+        except BaseException:
+            self._store.close(commit=False)
+            raise
+
+    def _open(self, plugins: PluginHost, observers: Iterable[Observer]) -> None:
+        """Begin a session of the stored run."""
+        setup, loaded = self.setup, self.setup.loaded
         self._store.agree(loaded.sample_schema, loaded.label_schema or type(loaded.sample_schema)())
         differences = changed_settings(self._store, loaded.settings, setup.accept_changes)
         packages = {k.distribution: k.version for k in loaded.kernels}
@@ -73,29 +93,22 @@ class ManagerHost:
             self._store.note("settings", str(change))
         read_initial(setup, self._store, plugins)
         self._machine = begin(setup, self._store)
-        self._checks = [self._check(k, i) for i, k in enumerate(loaded.checks)]
+        self._checks = Checks(setup, self._note)
         self._steps_before = self._machine.tally.steps
         self._board = StatusBoard(self._machine, setup.plan)
         self._observers = [*plugins.observers(), *observers]
         for record in plugins.plugins:
             if record.error:
                 _log.warning("plugin %s of %s is broken: %s", record.name, record.package, record.error)
-        self._stop_file = setup.directory / STOP_FILE
-        self._stop_file.unlink(missing_ok=True)
         self._next_sample = self._store.next_sample
         self._fresh: dict[int, dict[str, Any]] = {}
         self._last_failure: dict[int, str] = {}
         self._reranking: dict[int, tuple[int, ...]] = {}
         self._versions: dict[str, int] = {}
+        self._trained_on: dict[int, int] = {}
         self._first: list[Batch] = []
         self._began = self._ticked = self._told = time.monotonic()
         self._tell("started")
-
-    def _check(self, kernel: Any, index: int) -> LabelCheck:
-        loaded = self.setup.loaded
-        context = Context("check", index, loaded.settings.run.seed, self.setup.directory, note=self._note)
-        check: LabelCheck = self.setup.build(kernel, context)
-        return check
 
     def _note(self, text: str) -> None:
         self._store.note("check", text)
@@ -225,10 +238,15 @@ class ManagerHost:
         number = message.request
         if not self._flying(sender, number):
             return
-        self._store.add_attempt(number, message.attempt, sender, seconds=message.seconds)
         sample, label = self._store.samples([number])[0], message.batch[0]
-        reason = next((r for r in (c.check(sample, label) for c in self._checks) if r is not None), None)
+        try:
+            reason = self._checks.objection(sample, label)
+        except CheckRaised as error:
+            yield self._broken(self.address, error.message)
+            return
+        self._store.add_attempt(number, message.attempt, sender, seconds=message.seconds)
         if reason is None:
+            self._last_failure.pop(number, None)
             kernel = self.setup.loaded.oracle
             assert kernel is not None  # noqa: S101 - it has just answered
             self._store.add_label(number, label, kernel.spec.name, f"{kernel.distribution} {kernel.version}")
@@ -257,7 +275,7 @@ class ManagerHost:
         yield v.LabelMissed(sender, number, message.failure == "invalid_input")
 
     def _round(self, sender: str, message: m.RoundEnded) -> v.Event:
-        labels = len(self._store.labelled())
+        labels = self._trained_on[message.round]
         rows = zip(message.members, message.versions, message.epochs, message.metrics, strict=True)
         for member, version, epoch, metrics in rows:
             self._store.add_round(message.round, member, version=version, epoch=epoch, labels=labels, metrics=metrics)
@@ -346,6 +364,7 @@ class ManagerHost:
         share = settings.training.validation if settings.training else 0.0
         mask = validation_mask(settings.run.seed, share, samples)
         self._store.released(samples, number)
+        self._trained_on[number] = self._trained_on.get(number - 1, 0) + len(samples)
         self._post_all(self.setup.plan.addresses("training"), m.Train(number, batch, mask))
 
     def _end(self, outcome: v.Outcome, reason: str) -> None:
@@ -365,6 +384,7 @@ class ManagerHost:
         return status
 
     def _tell(self, what: str) -> None:
+        self._store.check_presence()
         status = self.status()
         tally = self._machine.tally
         self._store.add_history(
@@ -380,9 +400,10 @@ class ManagerHost:
 
     def close(self) -> None:
         """Close checks and store."""
-        for check in self._checks:
-            check.close()
-        self._store.close()
+        try:
+            self._checks.close()
+        finally:
+            self._store.close()
 
     @property
     def directory(self) -> Path:

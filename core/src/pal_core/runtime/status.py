@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import socket
 import time
@@ -44,7 +45,9 @@ class StatusBoard:
 
     def epoch(self, member: int, version: int, epoch: int, metrics: Mapping[str, float]) -> None:
         """How a member's training goes."""
-        self._members[member] = {"version": version, "epoch": epoch, "metrics": dict(metrics)}
+        # JSON knows no NaN, and other programs read the status.
+        finite = {k: v if math.isfinite(v) else None for k, v in metrics.items()}
+        self._members[member] = {"version": version, "epoch": epoch, "metrics": finite}
 
     def make(self, now: float) -> dict[str, Any]:
         """The status at `now` seconds after the start of the session."""

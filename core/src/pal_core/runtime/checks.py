@@ -1,0 +1,76 @@
+"""The label checks of a run, on the manager's rank."""
+
+from __future__ import annotations
+
+import logging
+import traceback
+from collections.abc import Callable
+
+from pal_core import messages as m
+from pal_core.errors import PalError
+from pal_core.kernels import Context, Label, LabelCheck, Sample
+from pal_core.runtime.host import Setup, close_all
+from pal_core.settings.kernels import ResolvedKernel
+
+__all__ = ["CheckRaised", "Checks"]
+
+_log = logging.getLogger("pal.manager")
+
+
+class CheckRaised(Exception):
+    """A check has raised instead of judging; `message` tells the manager of it."""
+
+    def __init__(self, message: m.Broken) -> None:
+        super().__init__(message.what)
+        self.message = message
+
+
+class Checks:
+    """All checks, asked in the order of the settings.
+
+    Parameters
+    ----------
+    setup : Setup
+    note : callable
+        Takes the kernels' notes.
+
+    Raises
+    ------
+    PalError
+        If a check can't be built.
+    """
+
+    def __init__(self, setup: Setup, note: Callable[[str], None]) -> None:
+        self._checks = [(kernel, _build(setup, kernel, i, note)) for i, kernel in enumerate(setup.loaded.checks)]
+
+    def objection(self, sample: Sample, label: Label) -> str | None:
+        """What the first check that objects to a label says, None if none does.
+
+        Raises
+        ------
+        CheckRaised
+            If a check raises.
+        """
+        for kernel, check in self._checks:
+            try:
+                reason = check.check(sample, label)
+            except Exception as error:
+                what = f"{type(error).__name__}: {error}"
+                raise CheckRaised(m.Broken(kernel.spec.name, "check", what, traceback.format_exc())) from error
+            if reason is not None:
+                return reason
+        return None
+
+    def close(self) -> None:
+        """Close all checks."""
+        close_all([check for _, check in self._checks])
+
+
+def _build(setup: Setup, kernel: ResolvedKernel, index: int, note: Callable[[str], None]) -> LabelCheck:
+    context = Context("check", index, setup.loaded.settings.run.seed, setup.directory, note=note)
+    try:
+        check: LabelCheck = setup.build(kernel, context)
+    except Exception as error:
+        _log.exception("a label check can't be built")
+        raise PalError(f"kernel {kernel.spec.name}, settings table [check]: {type(error).__name__}: {error}") from error
+    return check
