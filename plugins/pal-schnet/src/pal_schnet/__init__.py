@@ -1,0 +1,3 @@
+"""SchNet committees for PAL: interatomic potentials that train while they are used."""
+
+__version__ = "0.1.0"

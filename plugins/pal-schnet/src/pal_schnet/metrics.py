@@ -1,0 +1,47 @@
+"""Loss and mean absolute errors, summed over mini-batches."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from pal_schnet.objective import Targets
+
+__all__ = ["Sums"]
+
+
+class Sums:
+    """Running sums of a pass over the data."""
+
+    def __init__(self) -> None:
+        self.values = np.zeros(5)
+
+    def add(self, value: torch.Tensor, predicted: Targets, wanted: Targets) -> None:
+        """Count a mini-batch: its mean loss and what was predicted of it."""
+        energy = (predicted.energy - wanted.energy).abs().sum()
+        forces = (predicted.forces - wanted.forces).abs().sum()
+        size = len(wanted.energy)
+        self.values += [float(value) * size, float(energy), float(forces), size, wanted.forces.numel()]
+
+    @property
+    def loss(self) -> float:
+        """Mean loss per sample."""
+        return float(self.values[0] / max(1.0, self.values[3]))
+
+    def errors(self, prefix: str = "") -> dict[str, float]:
+        """Mean absolute errors: energy per sample, eV; force components, eV/Å."""
+        _, energy, forces, samples, components = self.values
+        return {
+            f"{prefix}energy_mae": float(energy / max(1.0, samples)),
+            f"{prefix}forces_mae": float(forces / max(1.0, components)),
+        }
+
+    def state(self) -> NDArray[np.float64]:
+        """A copy of the sums."""
+        values: NDArray[np.float64] = self.values.copy()
+        return values
+
+    def load(self, state: NDArray[np.float64]) -> None:
+        """Undo `state`."""
+        self.values = np.array(state, np.float64)

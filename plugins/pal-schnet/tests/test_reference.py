@@ -1,0 +1,42 @@
+from __future__ import annotations
+
+import numpy as np
+
+from pal_schnet.reference import fit_references, reference_energies
+
+
+def dataset(*formulas):
+    """Atomic numbers and offsets of samples given as lists of atomic numbers."""
+    return np.concatenate(formulas), np.concatenate([[0], np.cumsum([len(f) for f in formulas])])
+
+
+WATER, METHANE, METHANOL, ARGON = [8, 1, 1], [6, 1, 1, 1, 1], [6, 8, 1, 1, 1, 1], [18]
+
+
+def test_known_element_energies_are_found():
+    numbers, offsets = dataset(WATER, METHANE, METHANOL, ARGON, WATER)
+    truth = np.zeros(119)
+    truth[[1, 6, 8, 18]] = -13.6, -1030.5, -2041.8, -14000.0
+    energies = reference_energies(truth, numbers, offsets)
+    assert energies[0] == truth[8] + 2 * truth[1]
+    np.testing.assert_allclose(fit_references(numbers, offsets, energies, np.ones(5)), truth, atol=1e-7)
+
+
+def test_a_single_composition_is_reproduced_in_total():
+    numbers, offsets = dataset(*[METHANOL] * 6)
+    energies = -3149.1 + np.array([-0.3, 0.3, -0.1, 0.1, -0.2, 0.2])
+    references = fit_references(numbers, offsets, energies, np.ones(6))
+    np.testing.assert_allclose(reference_energies(references, numbers, offsets), -3149.1, rtol=1e-14)
+    assert set(np.flatnonzero(references)) == {1, 6, 8}
+
+
+def test_residuals_are_weighted():
+    numbers, offsets = dataset(ARGON, ARGON)
+    references = fit_references(numbers, offsets, np.array([0.0, 4.0]), np.array([3.0, 1.0]))
+    np.testing.assert_allclose(references[18], 1.0)
+
+
+def test_samples_without_atoms_have_no_energy():
+    numbers, offsets = dataset(WATER, [], ARGON)
+    references = np.arange(119.0)
+    assert reference_energies(references, numbers.astype(int), offsets).tolist() == [10.0, 0.0, 18.0]
