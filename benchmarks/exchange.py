@@ -68,7 +68,9 @@ def settings(walkers: int, steps: int, directory: Path) -> dict[str, Any]:
 
 def toml(tables: dict[str, Any]) -> str:
     def value(v: Any) -> str:
-        return "{" + ", ".join(f"{k} = {value(x)}" for k, x in v.items()) + "}" if isinstance(v, dict) else json.dumps(v)
+        return (
+            "{" + ", ".join(f"{k} = {value(x)}" for k, x in v.items()) + "}" if isinstance(v, dict) else json.dumps(v)
+        )
 
     return "\n".join(f"[{t}]\n" + "\n".join(f"{k} = {value(v)}" for k, v in keys.items()) for t, keys in tables.items())
 

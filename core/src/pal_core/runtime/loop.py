@@ -12,8 +12,7 @@ from pal_core.transport.base import Transport
 __all__ = ["Loop", "Worker"]
 
 SHORTEST_PAUSE = 2e-5
-LONGEST_PAUSE = 2e-3
-"""Seconds. A sleeping rank looks at its messages at least this often, even if no doorbell rings."""
+"""Seconds. Pauses grow from here to the transport's patience, and begin anew whenever something happens."""
 
 
 class Worker(Protocol):
@@ -61,8 +60,8 @@ class Loop:
                 pause = SHORTEST_PAUSE
             else:
                 files = [f for h in self._hosts.values() for f in h.files()]
-                self._transport.wait(pause, files)
-                pause = min(2 * pause, LONGEST_PAUSE)
+                woken = self._transport.wait(pause, files)
+                pause = SHORTEST_PAUSE if woken else min(2 * pause, self._transport.patience)
         self.turn()
 
     def turn(self) -> bool:

@@ -11,7 +11,10 @@ from typing import Protocol
 from pal_core.messages import Message
 from pal_core.transport.wire import Wire
 
-__all__ = ["Delivery", "LocalTransport", "Transport", "sleep_until_readable"]
+__all__ = ["LONGEST_PAUSE", "Delivery", "LocalTransport", "Transport", "sleep_until_readable"]
+
+LONGEST_PAUSE = 0.02
+"""Seconds after which a sleeping process looks for messages although nothing woke it."""
 
 Delivery = tuple[str, str, Message]
 """Receiver's address, sender's address, message."""
@@ -26,8 +29,12 @@ class Transport(Protocol):
     def receive(self) -> list[Delivery]:
         """Messages that have arrived for the hosts of this process."""
 
-    def wait(self, seconds: float, files: Iterable[int] = ()) -> None:
-        """Sleep until a message may have arrived, one of the file descriptors is readable, or time is up."""
+    def wait(self, seconds: float, files: Iterable[int] = ()) -> bool:
+        """Sleep until a message may have arrived, a file is readable, or time is up; False if it was time."""
+
+    @property
+    def patience(self) -> float:
+        """Longest pause, in seconds, that can't make a message late: short where nobody would wake the sleeper."""
 
     def flush(self, limit: float) -> bool:
         """Go on until every message sent has left this process; False if `limit` seconds weren't enough."""
@@ -59,10 +66,14 @@ class LocalTransport:
         buffers, self._buffers = self._buffers, deque()
         return [self._wire.decode(b) for b in buffers]
 
-    def wait(self, seconds: float, files: Iterable[int] = ()) -> None:
+    def wait(self, seconds: float, files: Iterable[int] = ()) -> bool:
         """Sleep, unless something is there already."""
-        if not self._buffers:
-            sleep_until_readable(seconds, files)
+        return bool(self._buffers) or sleep_until_readable(seconds, files)
+
+    @property
+    def patience(self) -> float:
+        """Only this process sends, so that only files can wake it."""
+        return LONGEST_PAUSE
 
     def flush(self, limit: float) -> bool:
         """Nothing is ever under way."""
@@ -73,10 +84,10 @@ class LocalTransport:
         self._buffers.clear()
 
 
-def sleep_until_readable(seconds: float, files: Iterable[int]) -> None:
-    """Sleep for `seconds`, less if one of the file descriptors becomes readable."""
+def sleep_until_readable(seconds: float, files: Iterable[int]) -> bool:
+    """Sleep for `seconds`, less if one of the file descriptors becomes readable; True if one has."""
     files = list(files)
     if files:
-        select.select(files, [], [], seconds)
-    else:
-        time.sleep(seconds)
+        return bool(select.select(files, [], [], seconds)[0])
+    time.sleep(seconds)
+    return False

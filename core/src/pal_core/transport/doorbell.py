@@ -48,16 +48,20 @@ class Doorbell:
             with contextlib.suppress(OSError):
                 self._socket.sendto(b"!", name)
 
-    def wait(self, seconds: float, files: Iterable[int]) -> bool:
-        """Sleep until rung, until a file descriptor is readable, or time is up; True if rung."""
+    def covers(self, ranks: int) -> bool:
+        """Whether all of so many ranks are on this node, so that everyone who sends can ring."""
+        return len(self._neighbours) == ranks - 1
+
+    def wait(self, seconds: float, files: Iterable[int]) -> tuple[bool, bool]:
+        """Sleep until rung, until a file descriptor is readable, or time is up; whether rung, and whether woken."""
         bell = self._socket.fileno()
         readable, _, _ = select.select([bell, *files], [], [], seconds)
         if bell not in readable:
-            return False
+            return False, bool(readable)
         with contextlib.suppress(BlockingIOError):
             while self._socket.recv(64):
                 pass
-        return True
+        return True, True
 
     def close(self) -> None:
         """Remove the socket."""

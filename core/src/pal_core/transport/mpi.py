@@ -6,7 +6,6 @@ point to point and nothing waits inside MPI: sends and receives are requests tha
 
 from __future__ import annotations
 
-import os
 import time
 from collections import deque
 from collections.abc import Iterable, Mapping
@@ -16,7 +15,7 @@ from mpi4py import MPI
 
 from pal_core.errors import PalError
 from pal_core.messages import Message
-from pal_core.transport.base import Delivery, sleep_until_readable
+from pal_core.transport.base import LONGEST_PAUSE, Delivery, sleep_until_readable
 from pal_core.transport.doorbell import Doorbell
 from pal_core.transport.wire import Wire
 
@@ -25,6 +24,9 @@ __all__ = ["MpiTransport", "World", "WorldError"]
 _TAG = 7
 _NAME_BYTES = 256
 _LOOKS_AFTER_RING = 50
+_PAUSE_WITHOUT_BELL = 1e-3
+_PAUSE_UNDER_WAY = 2e-4
+"""Seconds. A large message moves on only while both sides look at it."""
 
 
 class WorldError(PalError):
@@ -74,7 +76,7 @@ class World:
 
     def nodes(self) -> tuple[str, ...]:
         """Node name of every rank. All ranks call this together, at the start."""
-        name = os.environ.get("PAL_NODE_NAME", MPI.Get_processor_name()).encode()[:_NAME_BYTES]
+        name = MPI.Get_processor_name().encode()[:_NAME_BYTES]
         mine, everyone = bytearray(name.ljust(_NAME_BYTES, b"\0")), bytearray(_NAME_BYTES * self.size)
         self._comm.Allgather([mine, MPI.BYTE], [everyone, MPI.BYTE])
         rows = (everyone[i : i + _NAME_BYTES] for i in range(0, len(everyone), _NAME_BYTES))
@@ -142,16 +144,25 @@ class MpiTransport:
                 buffers.append(queue.popleft().buffer)
         return [self._wire.decode(b) for b in buffers]
 
-    def wait(self, seconds: float, files: Iterable[int] = ()) -> None:
+    def wait(self, seconds: float, files: Iterable[int] = ()) -> bool:
         """Sleep in `select`, outside MPI; after a ring look again until the message shows, for some microseconds."""
         if self._local:
-            return
+            return True
         if self._bell is None:
-            sleep_until_readable(seconds, files)
-        elif self._bell.wait(seconds, files):
-            for _ in range(_LOOKS_AFTER_RING):
-                if self._comm.Iprobe(source=MPI.ANY_SOURCE, tag=_TAG):
-                    return
+            return sleep_until_readable(seconds, files)
+        rung, woken = self._bell.wait(seconds, files)
+        for _ in range(_LOOKS_AFTER_RING if rung else 0):
+            if self._comm.Iprobe(source=MPI.ANY_SOURCE, tag=_TAG):
+                break
+        return woken
+
+    @property
+    def patience(self) -> float:
+        """Short while something is on its way, or while ranks of other nodes, who can't ring, may send."""
+        if self._sending or any(self._incoming.values()):
+            return _PAUSE_UNDER_WAY
+        rung_by_all = self._bell is not None and self._bell.covers(self._comm.size)
+        return LONGEST_PAUSE if rung_by_all else _PAUSE_WITHOUT_BELL
 
     def flush(self, limit: float) -> bool:
         """Test until all sends are complete or `limit` seconds are over."""
