@@ -49,7 +49,8 @@ def run(  # noqa: PLR0917 - click passes by name
         status = _here(loaded, progress, accept_changes)
     else:
         _look_first(loaded, accept_changes)
-        status = _launcher(loaded, mpiexec, accept_changes).run(progress, loaded.settings.run.stop_limit)
+        limits = loaded.settings.run
+        status = _launcher(loaded, mpiexec, accept_changes).run(progress, limits.stop_limit, limits.startup_limit)
     _report(loaded, status)
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import ctypes
+import fcntl
 import os
 import signal
 import subprocess
@@ -63,8 +64,8 @@ class Child:
         self._in = bytearray()
         self._out = bytearray()
         log.parent.mkdir(parents=True, exist_ok=True)
-        read, child_write = os.pipe()
-        child_read, write = os.pipe()
+        read, child_write = _pipe()
+        child_read, write = _pipe()
         setup = [str(child_read), str(child_write), str(context.index), str(context.seed), str(context.directory)]
         self.read_end, self._write_end = read, write
         try:
@@ -159,6 +160,14 @@ class Child:
         for end in (self.read_end, self._write_end):
             if end >= 0:
                 os.close(end)
+
+
+def _pipe() -> tuple[int, int]:
+    """A pipe that holds much at a time, where that can be asked for: a sleeping host refills it only now and then."""
+    ends = os.pipe()
+    with contextlib.suppress(OSError, AttributeError):
+        fcntl.fcntl(ends[1], fcntl.F_SETPIPE_SZ, _CHUNK)
+    return ends
 
 
 def main(arguments: list[str]) -> int:

@@ -9,9 +9,9 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 from pal_core.builtin.observer import STATUS_FILE, read_status
 from pal_core.errors import PalError
@@ -22,6 +22,7 @@ __all__ = ["LaunchError", "Launcher", "find_mpiexec", "mpiexec_command"]
 
 _POLL = 0.1
 _TAIL = 4000
+_PATIENCE = 5.0
 
 
 class LaunchError(PalError):
@@ -92,8 +93,12 @@ class Launcher:
         }
         self._log = directory / "logs" / "mpiexec.log"
         self._asked = 0
+        self._overdue = False
+        self._process: subprocess.Popen[bytes] | None = None
 
-    def run(self, show: Callable[[dict[str, Any]], None], stop_limit: float) -> dict[str, Any]:
+    def run(
+        self, show: Callable[[dict[str, Any]], None], stop_limit: float, startup_limit: float = 300.0
+    ) -> dict[str, Any]:
         """Start, watch, and return the last status.
 
         Ctrl-C and SIGTERM ask the run to stop; a second one ends it at once.
@@ -104,16 +109,20 @@ class Launcher:
             Called with every new status.
         stop_limit : float
             Seconds that ranks may take to end after the run has.
+        startup_limit : float
+            Seconds until the first status.
 
         Raises
         ------
         LaunchError
-            If the ranks ended without an outcome; has the end of their output.
+            If the ranks ended without an outcome, or never began; has the end of their output.
         """
         self._log.parent.mkdir(parents=True, exist_ok=True)
-        (self.directory / STATUS_FILE).unlink(missing_ok=True)
-        with self._log.open("wb") as log:
-            process = subprocess.Popen(  # noqa: S603 - our own worker, no shell
+        for left_over in (STATUS_FILE, STOP_FILE):
+            (self.directory / left_over).unlink(missing_ok=True)
+        self._log.write_bytes(b"")
+        with self._log.open("a+b") as log, self._heeding_signals():
+            self._process = subprocess.Popen(  # noqa: S603 - our own worker, no shell
                 self.command,
                 stdin=subprocess.DEVNULL,
                 stdout=log,
@@ -121,40 +130,53 @@ class Launcher:
                 env=self._environment,
                 start_new_session=True,
             )
-        before = self._heed_signals(process)
-        try:
-            status = self._watch(process, show, stop_limit)
-        finally:
-            _end(process)
-            for number, handler in before.items():
-                signal.signal(number, handler)
-        if status is None or status["outcome"] is None:
-            raise LaunchError(f"the ranks ended with code {process.returncode} before the run did", self._last_words())
+            try:
+                status = self._watch(self._process, show, stop_limit, startup_limit)
+            finally:
+                _end(self._process)
+            if status is None or status["outcome"] is None:
+                raise LaunchError(self._what_happened(startup_limit), self._last_words(log))
         return status
 
-    def _heed_signals(self, process: subprocess.Popen[bytes]) -> dict[int, Any]:
+    @contextlib.contextmanager
+    def _heeding_signals(self) -> Iterator[None]:
         def ask(number: int, frame: object) -> None:
             self._asked += 1
-            if self._asked > 1:
-                _end(process)
-            else:
+            if self._asked == 1:
                 (self.directory / STOP_FILE).touch()
+            elif self._process is not None:
+                _end(self._process)
 
-        return {n: signal.signal(n, ask) for n in (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1)}
+        before = {n: signal.signal(n, ask) for n in (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1)}
+        try:
+            yield
+        finally:
+            for number, handler in before.items():
+                signal.signal(number, handler)
 
-    @property
-    def stopping(self) -> bool:
-        """Whether a stop was asked for."""
-        return self._asked > 0
+    def _what_happened(self, startup_limit: float) -> str:
+        if self._asked > 1:
+            return "the ranks were ended at once, as asked; what was labelled is stored, and pal run goes on"
+        if self._overdue:
+            return f"the run has not begun within run.startup_limit = {startup_limit:g} s"
+        code = None if self._process is None else self._process.returncode
+        return f"the ranks ended with code {code} before the run did"
 
     def _watch(
-        self, process: subprocess.Popen[bytes], show: Callable[[dict[str, Any]], None], stop_limit: float
+        self,
+        process: subprocess.Popen[bytes],
+        show: Callable[[dict[str, Any]], None],
+        stop_limit: float,
+        startup_limit: float,
     ) -> dict[str, Any] | None:
         status: dict[str, Any] | None = None
-        ended = 0.0
+        begin, ended = time.monotonic(), 0.0
         while process.poll() is None:
             time.sleep(_POLL)
             found = read_status(self.directory)
+            if status is None and found is None and time.monotonic() - begin > startup_limit:
+                self._overdue = True
+                _end(process)
             if found is not None and (status is None or found["updated"] != status["updated"]):
                 status = found
                 show(found)
@@ -167,17 +189,18 @@ class Launcher:
             show(found)
         return found or status
 
-    def _last_words(self) -> str:
-        text = self._log.read_bytes()[-_TAIL:].decode(errors="replace").strip()
+    def _last_words(self, log: IO[bytes]) -> str:
+        log.seek(max(log.seek(0, os.SEEK_END) - _TAIL, 0))
+        text = log.read().decode(errors="replace").strip()
         return f"the end of {self._log}:\n{text}" if text else f"nothing was printed to {self._log}"
 
 
 def _end(process: subprocess.Popen[bytes]) -> None:
     """End mpiexec and its ranks, politely, then by force."""
-    for number, patience in ((signal.SIGTERM, 5.0), (signal.SIGKILL, 5.0)):
+    for number in (signal.SIGTERM, signal.SIGKILL):
         if process.poll() is not None:
             return
         with contextlib.suppress(ProcessLookupError):
             os.killpg(process.pid, number)
         with contextlib.suppress(subprocess.TimeoutExpired):
-            process.wait(patience)
+            process.wait(_PATIENCE)
