@@ -5,16 +5,19 @@ from __future__ import annotations
 import select
 import time
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Protocol
 
 from pal_core.messages import Message
 from pal_core.transport.wire import Wire
 
-__all__ = ["LONGEST_PAUSE", "Delivery", "LocalTransport", "Transport", "sleep_until_readable"]
+__all__ = ["LONGEST_PAUSE", "Delivery", "LocalTransport", "Transport", "readable", "sleep_until_readable"]
 
 LONGEST_PAUSE = 0.02
 """Seconds after which a sleeping process looks for messages although nothing woke it."""
+
+_SELECTABLE = 1024
+"""FD_SETSIZE: `select` refuses file descriptors from here on."""
 
 Delivery = tuple[str, str, Message]
 """Receiver's address, sender's address, message."""
@@ -88,6 +91,17 @@ def sleep_until_readable(seconds: float, files: Iterable[int]) -> bool:
     """Sleep for `seconds`, less if one of the file descriptors becomes readable; True if one has."""
     files = list(files)
     if files:
-        return bool(select.select(files, [], [], seconds)[0])
+        return bool(readable(files, seconds))
     time.sleep(seconds)
     return False
+
+
+def readable(files: Sequence[int], seconds: float) -> list[int]:
+    """File descriptors of `files` that can be read from, after at most `seconds`."""
+    if max(files) < _SELECTABLE:
+        return select.select(files, [], [], seconds)[0]
+    # A process with a thousand open connections: `poll` takes any number, but counts in milliseconds.
+    poll = select.poll()
+    for file in files:
+        poll.register(file, select.POLLIN)
+    return [file for file, _ in poll.poll(1000 * seconds)]

@@ -7,11 +7,13 @@ Waiting inside MPI burns a core per rank, and polling alone costs a pause per me
 from __future__ import annotations
 
 import contextlib
-import select
 import socket
+import sys
 import tempfile
 from collections.abc import Iterable
 from pathlib import Path
+
+from pal_core.transport.base import readable
 
 __all__ = ["Doorbell"]
 
@@ -29,17 +31,11 @@ class Doorbell:
     """
 
     def __init__(self, token: str, rank: int, neighbours: Iterable[int]) -> None:
-        self._folder = Path(tempfile.gettempdir())
-        self._token = token
-        self._path = self._name(rank)
         self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
         self._socket.setblocking(False)
-        self._path.unlink(missing_ok=True)
-        self._socket.bind(str(self._path))
-        self._neighbours = {r: str(self._name(r)) for r in neighbours if r != rank}
-
-    def _name(self, rank: int) -> Path:
-        return self._folder / f"pal-{self._token}-{rank}"
+        self._name = _name(token, rank)
+        self._socket.bind(self._name)
+        self._neighbours = {r: _name(token, r) for r in neighbours if r != rank}
 
     def ring(self, rank: int) -> None:
         """Wake a rank, if it is on this node. A full or missing bell needs no ring."""
@@ -55,9 +51,9 @@ class Doorbell:
     def wait(self, seconds: float, files: Iterable[int]) -> tuple[bool, bool]:
         """Sleep until rung, until a file descriptor is readable, or time is up; whether rung, and whether woken."""
         bell = self._socket.fileno()
-        readable, _, _ = select.select([bell, *files], [], [], seconds)
-        if bell not in readable:
-            return False, bool(readable)
+        found = readable([bell, *files], seconds)
+        if bell not in found:
+            return False, bool(found)
         with contextlib.suppress(BlockingIOError):
             while self._socket.recv(64):
                 pass
@@ -66,4 +62,11 @@ class Doorbell:
     def close(self) -> None:
         """Remove the socket."""
         self._socket.close()
-        self._path.unlink(missing_ok=True)
+        if not self._name.startswith("\0"):
+            Path(self._name).unlink(missing_ok=True)
+
+
+def _name(token: str, rank: int) -> str:
+    """Linux knows names outside the file system: nothing stays behind a rank that is killed, however long TMPDIR is."""
+    name = f"pal-{token}-{rank}"
+    return f"\0{name}" if sys.platform == "linux" else str(Path(tempfile.gettempdir()) / name)
