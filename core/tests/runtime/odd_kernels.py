@@ -19,9 +19,21 @@ from pydantic import Field
 from pal_core.builtin.options import ToyOracleOptions
 from pal_core.builtin.oracle import ToyOracle
 from pal_core.builtin.schema import LABEL, SAMPLE
-from pal_core.data import Batch, Schema
+from pal_core.data import Batch, Committee, Schema
 from pal_core.data import Field as Column
-from pal_core.kernels import Epoch, Feedback, Generator, Label, Model, OracleFailure, Sample, State, Stop
+from pal_core.kernels import (
+    Decision,
+    Epoch,
+    Feedback,
+    Generator,
+    Label,
+    Model,
+    OracleFailure,
+    Sample,
+    Selection,
+    State,
+    Stop,
+)
 from pal_core.options import Interface, KernelOptions
 
 WAYS = (
@@ -225,3 +237,27 @@ class Script(Model):
 
     def close(self) -> None:
         self.closed = True
+
+
+class JudgeOptions(KernelOptions):
+    fails: str = Field("", description="what goes wrong")
+    upper: float = Field(100.0, description="energy above which a sample is labelled")
+
+
+class Judge(Selection):
+    """Labels samples whose predicted energy is high; trusts all of them, also predictions that are not finite."""
+
+    Options = JudgeOptions
+
+    def select(self, batch: Batch, committee: Committee) -> Decision:
+        if self.options.fails == "select":
+            raise RuntimeError("no judgement today")
+        energy = committee.mean.columns["energy"]
+        n = 1 if self.options.fails == "length" else len(batch)
+        label = np.zeros(n, np.int64) if self.options.fails == "indices" else energy[:n] > self.options.upper
+        return Decision(label, np.ones(n, np.bool_), energy[:n])
+
+    def rerank(self, queue: Batch, committee: Committee):
+        if self.options.fails == "rerank":
+            return np.array([0, len(queue)])
+        return np.argsort(-committee.mean.columns["energy"])

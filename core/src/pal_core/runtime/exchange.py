@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from itertools import accumulate
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from pal_core import messages as m
 from pal_core.control import exchange as x
 from pal_core.data import Batch, Committee
+from pal_core.data.committee import reduce_samples
 from pal_core.kernels import Decision, Selection
 from pal_core.runtime.host import Host, Post, Setup
 from pal_core.runtime.plan import Part
@@ -25,7 +29,7 @@ class _Work:
     """Payload of a batch on its way."""
 
     batch: Batch
-    chunks: tuple[x.Chunk, ...] = ()
+    starts: dict[x.Chunk, int] = field(default_factory=dict)
     outputs: dict[int, Batch] = field(default_factory=dict)
     version: int = 0
     committee: Committee | None = None
@@ -99,7 +103,8 @@ class ExchangeHost(Host):
             match action:
                 case x.Predict(batch, chunks, group):
                     joined = Batch.concat([self._chunks[c.host, c.seq].batch for c in chunks])
-                    self._send_off(batch, group, _Work(joined, chunks))
+                    starts = accumulate((c.size for c in chunks[:-1]), initial=0)
+                    self._send_off(batch, group, _Work(joined, dict(zip(chunks, starts, strict=True))))
                 case x.PredictQueue(batch, request, group):
                     self._send_off(batch, group, _Work(self._reranks.pop(request)))
                 case x.Judge(batch):
@@ -136,17 +141,16 @@ class ExchangeHost(Host):
     def _judge(self, work: _Work) -> None:
         work.committee = self._committee(work)
         with self.timed():
-            decision = self._selection.select(work.batch, work.committee)
+            decision = _checked(self._selection.select(work.batch, work.committee), len(work.batch))
         broken = _broken_samples(work.committee.mean)
-        work.decision = (
-            decision if broken is None else Decision(decision.label, decision.trust & ~broken, decision.score)
-        )
+        if broken is not None:
+            decision = replace(decision, trust=decision.trust & ~broken)
+        work.decision = decision
         chosen = np.flatnonzero(decision.label) if self.setup.loaded.oracle is not None else np.empty(0, np.int64)
         if len(chosen):
-            walkers = np.concatenate([self._chunks[c.host, c.seq].walkers for c in work.chunks])
-            score = np.asarray(decision.score, np.float64)[chosen]
+            walkers = np.concatenate([self._chunks[c.host, c.seq].walkers for c in work.starts])
             batch = work.batch.take(chosen)
-            self.post("manager", m.Selected(walkers[chosen], score, work.version, batch))
+            self.post("manager", m.Selected(walkers[chosen], decision.score[chosen], work.version, batch))
         self._progress[0] += len(work.batch)
         self._progress[1] += len(chosen)
         self._progress[2] += 1
@@ -154,13 +158,13 @@ class ExchangeHost(Host):
     def _reply(self, work: _Work, chunk: x.Chunk) -> None:
         assert work.committee is not None  # noqa: S101 - judged before
         assert work.decision is not None  # noqa: S101
-        start = sum(c.size for c in work.chunks[: work.chunks.index(chunk)])
+        start = work.starts[chunk]
         stop = start + chunk.size
         verdicts = m.Verdicts(
             chunk.seq,
             work.committee.mean.slice(start, stop),
             work.committee.std.slice(start, stop),
-            np.asarray(work.decision.score[start:stop], np.float64),
+            work.decision.score[start:stop],
             work.decision.trust[start:stop],
             work.decision.label[start:stop],
             work.version,
@@ -170,8 +174,10 @@ class ExchangeHost(Host):
 
     def _rank(self, work: _Work, request: int) -> None:
         with self.timed():
-            kept = self._selection.rerank(work.batch, self._committee(work))
-        self.post("manager", m.Ranked(request, np.asarray(kept, np.int64)))
+            kept = np.asarray(self._selection.rerank(work.batch, self._committee(work)), np.int64)
+            if kept.size and not 0 <= kept.min() <= kept.max() < len(work.batch):
+                raise IndexError(f"rerank keeps samples {kept.min()} to {kept.max()} of {len(work.batch)}")
+        self.post("manager", m.Ranked(request, kept))
 
     def step(self, now: float) -> bool:
         """Tell the manager how far the walkers are, now and then."""
@@ -191,8 +197,23 @@ class ExchangeHost(Host):
             self._selection.close()
 
 
-def _broken_samples(mean: Batch) -> np.ndarray[tuple[int], np.dtype[np.bool_]] | None:
+def _checked(decision: Decision, count: int) -> Decision:
+    """A decision of the promised form: a wrong one would be noticed by others, or not at all."""
+    found: dict[str, NDArray[Any]] = {name: np.asarray(getattr(decision, name)) for name in ("label", "trust", "score")}
+    for name, array in found.items():
+        if array.shape != (count,) or (name != "score" and array.dtype != np.bool_):
+            wanted = "numbers" if name == "score" else "bools"
+            raise ValueError(
+                f"the decision's {name} must be {count} {wanted}, found {array.dtype} of shape {array.shape}"
+            )
+    return Decision(found["label"], found["trust"], found["score"].astype(np.float64, copy=False))
+
+
+def _broken_samples(mean: Batch) -> NDArray[np.bool_] | None:
     """Samples with a non-finite prediction, None if there are none; looks closer only where a sum is not finite."""
-    if all(np.isfinite(c.sum()) for c in mean.columns.values()):
-        return None
-    return np.array([not all(np.isfinite(c).all() for c in sample.values()) for sample in mean], np.bool_)
+    with np.errstate(invalid="ignore", over="ignore"):
+        if all(np.isfinite(c.sum()) for c in mean.columns.values()):
+            return None
+        finite = [np.isfinite(reduce_samples(mean, name, "mean")) for name in mean.schema]
+    broken: NDArray[np.bool_] = ~np.logical_and.reduce(finite)
+    return broken
