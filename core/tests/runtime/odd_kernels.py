@@ -27,6 +27,7 @@ from pal_core.kernels import (
     Feedback,
     Generator,
     Label,
+    LabelCheck,
     Model,
     OracleFailure,
     Sample,
@@ -261,3 +262,26 @@ class Judge(Selection):
         if self.options.fails == "rerank":
             return np.array([0, len(queue)])
         return np.argsort(-committee.mean.columns["energy"])
+
+
+class CheckOptions(KernelOptions):
+    how: str = Field("", description="what goes wrong")
+    below: float = Field(0.0, description="energy below which a label is set aside")
+
+
+class Suspicious(LabelCheck):
+    """Objects to low energies; may raise."""
+
+    Options = CheckOptions
+
+    def __init__(self, options: CheckOptions, context) -> None:
+        super().__init__(options, context)
+        if options.how == "build":
+            raise ValueError("no check today")
+
+    def check(self, sample: Sample, label: Label) -> str | None:
+        if self.options.how == "check":
+            raise ZeroDivisionError("one over nothing")
+        if self.options.how == "note":
+            self.context.note("had a look")
+        return f"energy {float(label['energy']):.1f}" if label["energy"] < self.options.below else None

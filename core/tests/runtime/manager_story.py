@@ -1,0 +1,85 @@
+"""A manager of two hosts of each role, and what happens to it."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+from worlds import Outbox, labels_of, make_setup, plugins, points
+
+from pal_core import messages as m
+from pal_core.builtin.schema import LABEL
+from pal_core.data import Batch
+from pal_core.runtime.manager import ManagerHost
+from pal_core.runtime.plan import Processes
+from pal_core.store.store import Store
+
+__all__ = ["Story"]
+
+TWO_OF_EACH = Processes(1, 2, 2, 2, 2)
+
+
+class Story:
+    """A manager and what happens to it."""
+
+    def __init__(self, folder: Path, observers=(), post=None, launched=False, accept=False, **tables) -> None:
+        self.setup = replace(make_setup(folder, TWO_OF_EACH, **tables), accept_changes=accept)
+        self.out = Outbox()
+        post = post or self.out
+        self.host = ManagerHost(self.setup.plan.parts[0], self.setup, post, plugins(), observers, launched=launched)
+
+    def say(self, sender: str, message: m.Message) -> None:
+        self.host.receive(sender, message)
+        self.host.work(time.monotonic())
+
+    def begin(self) -> Story:
+        """All hosts are ready and the first samples are sound."""
+        for part in self.setup.plan.parts[1:]:
+            self.say(part.address, m.Ready(points(2) if part.role == "generator" else None))
+        self.say("oracle/0", m.Inspected(()))
+        return self
+
+    def explore(self, labels: int = 12) -> Story:
+        """The bootstrap is over and the first round trained."""
+        self.begin()
+        self.say("generator/0", m.Candidates(np.zeros(labels, np.int64), points(labels)))
+        while self.flying:
+            self.label(*self.flying[0])
+        self.round(1)
+        self.out.clear()
+        return self
+
+    def round(self, number: int) -> None:
+        for k in (0, 1):
+            self.say(f"training/{k}", m.RoundBegan(number))
+            self.say(f"training/{k}", m.RoundEnded(number, (k,), (4,), (9,), ({"loss": 0.5},)))
+
+    def select(self, *energies: float) -> None:
+        n = len(energies)
+        self.say("exchange", m.Selected(np.arange(n) % 4, np.array(energies), 4, points(n, seed=len(self.out))))
+
+    @property
+    def flying(self) -> list[tuple[str, int]]:
+        return [(host, t.sample) for host, t in self.host._machine.queue.flying.items()]
+
+    def label(self, sender: str, number: int, energy: float | None = None) -> None:
+        batch = labels_of(self.store.samples([number]))
+        if energy is not None:
+            batch = Batch(LABEL, {"energy": [energy], "gradient": np.zeros((1, 2))})
+        self.say(sender, m.Labelled(number, 1, batch, 0.5))
+
+    def miss(self, sender: str, number: int, failure: str = "unconverged") -> None:
+        self.say(sender, m.LabelFailed(number, 1, failure, "no luck", "the last lines", 0.5))
+
+    def tick(self, seconds: float = 5.0) -> None:
+        self.host.tick(time.monotonic() + seconds)
+        self.host.work(time.monotonic())
+
+    @property
+    def store(self) -> Store:
+        return self.host._store
+
+    def rows(self, sql: str) -> list[tuple]:
+        return self.store._run(sql)
