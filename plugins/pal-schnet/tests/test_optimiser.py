@@ -81,6 +81,17 @@ def test_rate_is_halved_when_the_loss_stands_still():
     assert not plateau.over
 
 
+def test_new_data_bring_back_a_quarter_of_the_rate():
+    plateau = Plateau(1.0, patience=1)
+    for _ in range(4):
+        plateau.observe(1.0, 1)
+    assert plateau.rate == 1 / 8
+    plateau.restart()
+    assert plateau.rate == 1 / 4
+    plateau.observe(7.0, 1)
+    assert plateau.rate == 1 / 4
+
+
 def test_schedule_ends_after_its_last_halving():
     plateau = Plateau(1.0, patience=1)
     plateau.observe(1.0, 1)

@@ -29,7 +29,7 @@ def test_a_short_fit_learns_a_morse_cluster():
     model = started(data, held_out(data))
     before = np.abs(unseen.columns["forces"]).mean()
     train(model, 60)
-    assert error(model, unseen) < 0.15 * before
+    assert error(model, unseen) < 0.25 * before
     spread = unseen.columns["energy"].std()
     assert np.abs(model.predict(unseen).columns["energy"] - unseen.columns["energy"]).mean() < 0.3 * spread
 
@@ -121,6 +121,16 @@ def test_training_ends_after_max_epochs_and_new_data_start_it_again():
     assert [e.number for e in model.train()] == [3, 4]
 
 
+def test_held_out_samples_may_come_alone():
+    data = clusters(20)
+    model = started(data.slice(0, 10))
+    train(model, 2)
+    model.extend(data.slice(10, 20), np.ones(10, bool))
+    epoch = train(model, 1)[0]
+    assert epoch.number == 3
+    assert epoch.metrics["validation_forces_mae"] == pytest.approx(error(model, data.slice(10, 20)), rel=1e-4)
+
+
 def test_new_elements_and_sizes_may_come_later():
     model = started(labelled(rattled(molecule("H2O"), 8), LennardJones(rc=4.0)))
     train(model, 2)
@@ -163,12 +173,13 @@ def test_data_that_come_in_parts_are_weighed_as_those_that_come_at_once():
         np.testing.assert_array_equal(weights[1][name], value, err_msg=name)
 
 
-def test_members_differ_by_bootstrap_alone():
-    data = clusters(20)
-    one, other = (started(data, bootstrap=b) for b in (True, False))
-    for model in (one, other):
+def test_bootstrap_makes_the_difference_that_was_asked_for():
+    data, results = clusters(20), []
+    for bootstrap in (False, 0.5, True):
+        model = started(data, bootstrap=bootstrap)
         train(model, 2)
-    assert np.abs(one.weights()["layer0.mix"] - other.weights()["layer0.mix"]).max() > 0
+        results.append(model.weights()["layer0.mix"])
+    assert 0 < np.abs(results[1] - results[0]).max() < np.abs(results[2] - results[0]).max()
 
 
 def test_large_total_energies_lose_no_precision():

@@ -25,7 +25,7 @@ class SchnetCommittee(Model):
     """SchNet that predicts with averaged weights and trains on energies and forces.
 
     Members differ by their initial weights, by the order in which they see the data and, with `bootstrap`, by the
-    weight that each sample has in the loss (drawn from the exponential distribution; Rubin, Ann. Stat. 9, 130 (1981)).
+    weight that each sample has in the loss (Bayesian bootstrap; D. B. Rubin, Ann. Stat. 9, 130 (1981)).
     """
 
     Options: ClassVar[type[KernelOptions]] = SchnetOptions
@@ -57,8 +57,11 @@ class SchnetCommittee(Model):
 
     def extend(self, batch: Batch, validation: NDArray[np.bool_]) -> None:
         """Add samples with their labels."""
-        size = len(batch)
-        share = self._bootstrap.exponential(size=size) if self.options.bootstrap else np.ones(size)
+        share = np.ones(len(batch))
+        if self.options.bootstrap > 0:
+            # Gamma distribution of mean one; at full strength it is the exponential one of the Bayesian bootstrap.
+            variance = self.options.bootstrap**2
+            share = self._bootstrap.gamma(1 / variance, variance, len(batch))
         self._trainer.add(batch, np.asarray(validation, bool), share)
 
     def train(self) -> Iterator[Epoch]:

@@ -83,7 +83,7 @@ class Plateau:
     Parameters
     ----------
     rate : float
-        Learning rate at the start and after every `restart`.
+        Learning rate at the start.
     patience : int
         Steps without improvement before the rate is halved.
     """
@@ -92,11 +92,11 @@ class Plateau:
 
     def __init__(self, rate: float, patience: int) -> None:
         self.full, self.patience = rate, patience
-        self.restart()
+        self.best, self.waited, self.halvings = math.inf, 0, 0
 
     def restart(self) -> None:
-        """There are new data: full rate, no best loss yet."""
-        self.best, self.waited, self.halvings = math.inf, 0, 0
+        """There are new data: forget the best loss, and go back to a quarter of the full rate at least."""
+        self.best, self.waited, self.halvings = math.inf, 0, min(self.halvings, 2)
 
     @property
     def rate(self) -> float:

@@ -24,7 +24,7 @@ class SchnetOptions(KernelOptions):
     basis: int = Field(24, ge=2, description="Gaussians between 0 and the cutoff")
     stress: bool = Field(False, description="predict the stress of periodic samples too, and learn it from labels")
     energy_weight: NonNegativeFloat = Field(
-        0.5, description="weight of the energy error per atom in the loss", json_schema_extra={"unit": "1/eV"}
+        0.2, description="weight of the energy error per atom in the loss", json_schema_extra={"unit": "1/eV"}
     )
     forces_weight: NonNegativeFloat = Field(
         1.0, description="weight of the force errors in the loss", json_schema_extra={"unit": "Å/eV"}
@@ -34,13 +34,13 @@ class SchnetOptions(KernelOptions):
         description="weight of the error of stress times volume per atom in the loss",
         json_schema_extra={"unit": "1/eV"},
     )
-    learning_rate: PositiveFloat = Field(3e-3, description="largest step of the optimiser (AdamW)")
+    learning_rate: PositiveFloat = Field(2e-3, description="largest step of the optimiser (AdamW)")
     weight_decay: NonNegativeFloat = Field(1e-4, description="decoupled weight decay of AdamW")
     batch_size: PositiveInt = Field(10, description="samples per optimiser step", json_schema_extra={"unit": "samples"})
-    ema: float = Field(0.999, ge=0, lt=1, description="decay per step of the averaged weights that predict")
+    ema: float = Field(0.9995, ge=0, lt=1, description="decay per step of the averaged weights that predict")
     gradient_clip: PositiveFloat = Field(1.0, description="largest norm of the gradient")
     patience: PositiveInt = Field(
-        2000,
+        1000,
         description="steps without a better loss on held-out samples (or the training loss) before the learning rate "
         "is halved; training ends when it has fallen to 1/64",
         json_schema_extra={"unit": "steps"},
@@ -48,8 +48,12 @@ class SchnetOptions(KernelOptions):
     max_epochs: PositiveInt = Field(
         10_000, description="epochs on the same data after which training ends", json_schema_extra={"unit": "epochs"}
     )
-    bootstrap: bool = Field(
-        True, description="every member weighs the training samples differently (Bayesian bootstrap)"
+    bootstrap: float = Field(
+        0.5,
+        ge=0,
+        le=1,
+        description="how differently members weigh the training samples: standard deviation of the weights, whose mean "
+        "is 1; 1 or true: Bayesian bootstrap, 0 or false: all alike",
     )
     dtype: Literal["float32", "float64"] = Field("float32", description="precision of the network")
     weights: Path | None = Field(None, description="safetensors file of weights to start from")

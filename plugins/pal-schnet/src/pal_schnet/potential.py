@@ -125,7 +125,7 @@ def _usable(batch: Batch) -> tuple[NDArray[np.bool_], Batch]:
     positions = batch.columns["positions"]
     with np.errstate(invalid="ignore"):
         far = ~(np.abs(positions) < _FAR).all(axis=1)
-    finite_cell: NDArray[np.bool_] = np.isfinite(batch.columns["cell"]).all(axis=(1, 2))
+    finite_cell: NDArray[np.bool_] = np.asarray(np.isfinite(batch.columns["cell"]).all(axis=(1, 2)))
     if not far.any() and finite_cell.all():
         return finite_cell, batch
     assert batch.offsets is not None  # noqa: S101 - the schema is ragged

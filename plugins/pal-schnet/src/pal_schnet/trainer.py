@@ -74,6 +74,7 @@ class Trainer:
             self.validation.add(batch.take(validation), np.ones(int(validation.sum())))
         if not validation.all():
             self.training.add(batch.take(~validation), share[~validation])
+        self._relate()
 
     def run(self) -> Iterator[Epoch]:
         """Train until the schedule is over or the epochs of this round are used up."""
