@@ -96,8 +96,8 @@ def measure(waiting: int, seconds: float) -> None:
             process.send_signal(signal.SIGINT)
             process.wait(60)
     print(
-        f"{len(pids):>3} waiting ranks of {len(everyone)}: {share:6.1%} of a core together, {share / len(pids):.2%} each; "
-        f"work beside the run takes {beside / alone:.2f} times as long as alone"
+        f"{len(pids):>3} waiting ranks of {len(everyone)}: {share:6.1%} of a core together, "
+        f"{share / len(pids):.2%} each; work beside the run takes {beside / alone:.2f} times as long as alone"
     )
 
 
