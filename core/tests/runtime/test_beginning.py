@@ -1,0 +1,225 @@
+"""What a run begins with: the store, initial data, the settings."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+from worlds import labels_of, make_setup, plugins, points
+
+from pal_core.builtin import npz
+from pal_core.builtin.schema import LABEL, SAMPLE
+from pal_core.control.queue import HIGHEST
+from pal_core.data import Batch
+from pal_core.runtime.beginning import (
+    ChangedSettingsError,
+    InitialDataError,
+    begin,
+    changed_settings,
+    read_initial,
+    validation_mask,
+)
+from pal_core.runtime.checkpoint import round_file, save_state
+from pal_core.runtime.plan import Processes
+from pal_core.store.store import Store
+
+
+@pytest.fixture
+def store(tmp_path):
+    store = Store(tmp_path / "run", write=True)
+    store.agree(SAMPLE, LABEL)
+    yield store
+    store.close(commit=False)
+
+
+def add(store: Store, number: int, origin: str = "active", score: float | None = 0.5, label: bool = False) -> None:
+    store.add_sample(number, {"x": np.zeros(2)}, origin=origin, walker=3, version=0, score=score)
+    if label:
+        store.add_label(number, {"energy": 0.0, "gradient": np.zeros(2)}, "k", "p")
+
+
+def save_rounds(folder, **rounds: int) -> None:
+    for member, number in rounds.items():
+        save_state(round_file(folder / "run", int(member[1:]), number), {"n": np.zeros(1)}, {"version": "1"})
+
+
+class TestBegin:
+    """The manager machine."""
+
+    def test_empty_store_gives_an_empty_machine(self, store, tmp_path):
+        machine = begin(make_setup(tmp_path), store)
+        assert machine.queue.waiting == {}
+        assert (machine.tally.labels, machine.tally.steps, machine.tally.rounds) == (0, 0, 0)
+        assert machine.rounds.buffer == []
+        assert not machine.plan.trained
+
+    def test_waiting_samples_come_back_with_their_worth_and_attempts(self, store, tmp_path):
+        add(store, 1, "bootstrap", None)
+        add(store, 2, score=0.7)
+        add(store, 3, score=float("nan"))
+        add(store, 4, label=True)
+        for attempt in (1, 2, 3):
+            store.add_attempt(2, attempt, "oracle/0", seconds=1.0, failure="crashed")
+        machine = begin(make_setup(tmp_path, oracle={"retries": 1}), store)
+        found = {t.sample: (t.walker, t.score, t.attempts) for t in machine.queue.waiting.values()}
+        assert found == {1: (3, math.inf, 0), 2: (3, 0.7, 1), 3: (3, HIGHEST, 0)}
+
+    def test_initial_labels_are_trained_on_but_do_not_count_for_the_stop_rule(self, store, tmp_path):
+        for number in (1, 2):
+            add(store, number, "initial", label=True)
+        add(store, 3, "bootstrap", label=True)
+        add(store, 4, label=True)
+        machine = begin(make_setup(tmp_path), store)
+        assert machine.tally.labels == 2
+        assert sorted(machine.rounds.buffer) == [1, 2, 3, 4]
+
+    def test_steps_of_earlier_sessions_count(self, store, tmp_path):
+        store.open_session("{}", {})
+        store.add_history(70, 0, 0, 0)
+        assert begin(make_setup(tmp_path), store).tally.steps == 70
+
+    def test_rounds_are_those_that_all_members_have_on_disk(self, store, tmp_path):
+        save_rounds(tmp_path, m0=3)
+        machine = begin(make_setup(tmp_path), store)
+        assert (machine.tally.rounds, machine.plan.trained) == (0, False)
+        save_rounds(tmp_path, m1=2)
+        machine = begin(make_setup(tmp_path), store)
+        assert (machine.tally.rounds, machine.plan.trained) == (2, True)
+        assert machine.rounds.before == 2
+
+    def test_weights_named_by_the_options_need_no_bootstrap(self, store, tmp_path):
+        assert begin(make_setup(tmp_path, model={"trained": True}), store).plan.trained
+
+    def test_queue_is_left_alone_without_oracles(self, store, tmp_path):
+        add(store, 1)
+        setup = make_setup(tmp_path, oracle=None, training=None, data=None, stop={"labels": None, "steps": 5})
+        machine = begin(setup, store)
+        assert machine.queue.waiting == {}
+        assert machine.plan.bootstrap == 0
+
+    def test_settings_reach_the_machine(self, store, tmp_path):
+        setup = make_setup(
+            tmp_path,
+            Processes(1, 2, 2, 3, 1),
+            run={"schedule": "serial", "startup_limit": 11, "stop_limit": 12},
+            training={"retrain_after": 7, "final_time": 13},
+            oracle={"retries": 4, "give_up_after": 5, "queue": 50, "per_walker": 6, "ahead": 8, "timeout": 14},
+            selection={"rerank": True},
+            data={"bootstrap": 15},
+            stop={"labels": 1, "steps": 2, "rounds": 3, "wall_time": 4, "generators": "any", "training": "all",
+                  "converged": {"uncertain": 0.1, "window": 20}},
+        )  # fmt: skip
+        plan = begin(setup, store).plan
+        assert (plan.oracles, plan.trainers) == (("oracle/0", "oracle/1", "oracle/2"), ("training/0",))
+        assert (plan.walker_hosts, plan.predictors) == (
+            ("generator/0", "generator/1"), ("prediction/0", "prediction/1")
+        )  # fmt: skip
+        assert (plan.bootstrap, plan.retrain_after, plan.retries, plan.give_up_after) == (15, 7, 4, 5)
+        assert (plan.queue, plan.per_walker, plan.ahead, plan.rerank, plan.serial) == (50, 6, 8, True, True)
+        assert (plan.startup_limit, plan.stop_limit, plan.final_time, plan.label_limit) == (11, 12, 13, 14)
+        rules = plan.rules
+        assert (rules.labels, rules.steps, rules.rounds, rules.wall_time) == (1, 2, 3, 4)
+        assert (rules.uncertain, rules.window, rules.generators, rules.training) == (0.1, 20, "any", "all")
+        assert (rules.walkers, rules.members) == (4, 2)
+
+
+class TestInitialData:
+    """Labelled samples from files."""
+
+    def write(self, path, n: int, seed: int = 0) -> None:
+        batch = points(n, seed)
+        npz.write(path, batch.join(labels_of(batch)), [{}] * n)
+
+    def test_files_are_read_in_order_once_in_the_life_of_a_run(self, store, tmp_path):
+        for seed, name in enumerate(("a.npz", "b.npz")):
+            self.write(tmp_path / name, 3, seed)
+        setup = make_setup(tmp_path, data={"initial": ["b.npz", "a.npz"]})
+        assert read_initial(setup, store, plugins()) == 6
+        assert read_initial(setup, store, plugins()) == 0
+        numbers = store.labelled()
+        wanted = Batch.concat([points(3, 1), points(3, 0)])
+        np.testing.assert_array_equal(store.samples(numbers).columns["x"], wanted.columns["x"])
+        np.testing.assert_array_equal(store.labels(numbers).columns["energy"], labels_of(wanted).columns["energy"])
+        origins = store.origins(numbers)
+        assert [o["oracle"] for o in origins] == ["b.npz"] * 3 + ["a.npz"] * 3
+        assert {(o["origin"], o["walker"], o["package"]) for o in origins} == {("initial", -1, "npz")}
+
+    def test_without_files_nothing_is_read(self, store, tmp_path):
+        assert read_initial(make_setup(tmp_path), store, plugins()) == 0
+        assert store.meta("initial") is None
+
+    def test_bad_file_is_named_and_nothing_of_the_others_is_stored(self, store, tmp_path):
+        self.write(tmp_path / "good.npz", 3)
+        (tmp_path / "bad.npz").write_bytes(b"nothing of the kind")
+        setup = make_setup(tmp_path, data={"initial": ["good.npz", "bad.npz"]})
+        with pytest.raises(InitialDataError) as error:
+            read_initial(setup, store, plugins())
+        assert str(error.value).startswith(f"data.initial: {tmp_path}/bad.npz can't be read as npz: ")
+        assert error.value.exit_code == 2
+        store.commit()
+        assert store.labelled() == []
+        self.write(tmp_path / "bad.npz", 2)
+        assert read_initial(setup, store, plugins()) == 5
+
+
+class TestChangedSettings:
+    """Going on with other settings."""
+
+    def session(self, store, folder, **tables) -> None:
+        settings = make_setup(folder, **tables).loaded.settings
+        store.open_session(settings.model_dump_json(exclude_unset=True), {})
+
+    def test_first_session_and_equal_settings_change_nothing(self, store, tmp_path):
+        settings = make_setup(tmp_path).loaded.settings
+        assert changed_settings(store, settings, accept=False) == []
+        self.session(store, tmp_path)
+        assert changed_settings(store, settings, accept=False) == []
+
+    def test_harmless_change_is_told(self, store, tmp_path):
+        self.session(store, tmp_path)
+        found = changed_settings(store, make_setup(tmp_path, stop={"labels": 50}).loaded.settings, accept=False)
+        assert [str(c) for c in found] == ["stop.labels: 40 -> 50"]
+
+    def test_change_that_stored_data_depend_on_is_refused_unless_accepted(self, store, tmp_path):
+        self.session(store, tmp_path)
+        settings = make_setup(tmp_path, run={"seed": 6}, stop={"labels": 50}).loaded.settings
+        with pytest.raises(ChangedSettingsError) as error:
+            changed_settings(store, settings, accept=False)
+        assert error.value.message == f"{tmp_path}/run was made with other settings:\n  run.seed: 5 -> 6"
+        assert error.value.hint.endswith("or go on all the same: pal run --accept-changes")
+        assert error.value.exit_code == 2
+        assert len(changed_settings(store, settings, accept=True)) == 2
+
+    def test_last_session_counts(self, store, tmp_path):
+        self.session(store, tmp_path)
+        self.session(store, tmp_path, run={"seed": 6})
+        assert changed_settings(store, make_setup(tmp_path, run={"seed": 6}).loaded.settings, accept=False) == []
+
+
+class TestValidation:
+    """Samples held out."""
+
+    def test_sample_never_changes_sides(self):
+        numbers = list(range(1, 500))
+        mask = validation_mask(7, 0.1, numbers)
+        for part in (numbers[::-1], numbers[100:], numbers[3::7]):
+            np.testing.assert_array_equal(validation_mask(7, 0.1, part), mask[[n - 1 for n in part]])
+
+    def test_larger_share_holds_out_the_same_and_more(self):
+        small, large = (validation_mask(7, share, range(1000)) for share in (0.1, 0.3))
+        assert not (small & ~large).any()
+        assert large.sum() > small.sum()
+
+    @pytest.mark.parametrize("share", [0.0, 0.1, 0.5])
+    def test_share_is_about_right(self, share):
+        found = validation_mask(3, share, range(20_000)).mean()
+        assert found == pytest.approx(share, abs=0.015)
+        assert share > 0 or found == 0
+
+    def test_other_seeds_hold_out_others(self):
+        one, other = (validation_mask(seed, 0.5, range(1000)) for seed in (1, 2))
+        assert 300 < (one != other).sum() < 700
+
+    def test_no_samples_make_an_empty_mask(self):
+        assert validation_mask(1, 0.5, []).shape == (0,)
