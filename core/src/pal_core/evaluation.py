@@ -9,6 +9,7 @@ import numpy as np
 
 from pal_core.api import Result, RunError
 from pal_core.data import Batch, Committee
+from pal_core.runtime.host import close_all
 
 __all__ = ["Errors", "errors", "evaluate"]
 
@@ -85,4 +86,8 @@ def _predict(result: Result, labelled: Batch, number: int) -> Committee:
     samples = labelled.pick(result.loaded.sample_schema)
     starts = range(0, len(samples), _BATCH)
     pieces = [samples.slice(a, min(a + _BATCH, len(samples))) for a in starts]
-    return Committee([Batch.concat([model.predict(p) for p in pieces]) for model in result.models(number)])
+    models = result.models(number)
+    try:
+        return Committee([Batch.concat([model.predict(p) for p in pieces]) for model in models])
+    finally:
+        close_all(models)

@@ -8,8 +8,10 @@ from pathlib import Path
 import click
 
 from pal_core.cli.common import columns, host_of, print_json
+from pal_core.data import Batch, Schema
 from pal_core.errors import PalError
-from pal_core.spec import load_target
+from pal_core.plugins.discover import cause
+from pal_core.spec import FormatSpec, Reader, load_target
 
 __all__ = ["evaluate"]
 
@@ -30,7 +32,7 @@ def evaluate(  # noqa: PLR0917 - click passes by name
 
     result = open_run(settings, host_of(context))
     schema = result.loaded.sample_schema | result.loaded.prediction_schema
-    labelled = load_target(str(host_of(context).reader(data).read))(data, schema)
+    labelled = _read(data, host_of(context).reader(data), schema)
     found = measure(result, labelled, _chosen(rounds, result.stored_rounds()))
     if output is not None:
         output.write_text(json.dumps(found, indent=1), encoding="utf-8")
@@ -45,6 +47,17 @@ def evaluate(  # noqa: PLR0917 - click passes by name
             rows.append((str(record["round"]), str(record["labels"]), field, *numbers, unit))
     click.echo(columns(rows))
     click.echo(f"{len(labelled)} samples of {data}")
+
+
+def _read(path: Path, spec: FormatSpec, schema: Schema) -> Batch:
+    try:
+        read: Reader = load_target(str(spec.read))
+        batch = read(path, schema)
+    except Exception as error:  # of the reader, which a plugin has brought
+        raise PalError(f"{path} can't be read as {spec.name}: {cause(error)}") from error
+    if not len(batch):
+        raise PalError(f"{path} holds no samples")
+    return batch
 
 
 def _chosen(text: str, stored: list[int]) -> list[int]:

@@ -9,7 +9,7 @@ import click
 from pal_core.cli.common import host_of
 from pal_core.cli.where import run_directory
 from pal_core.errors import PalError
-from pal_core.spec import FormatSpec, load_target
+from pal_core.spec import FormatSpec, Writer, load_target
 from pal_core.store.store import Store
 
 __all__ = ["export"]
@@ -34,9 +34,16 @@ def export(context: click.Context, run: Path, name: str | None, output: Path | N
     try:
         numbers = store.labelled()
         batch = store.samples(numbers).join(store.labels(numbers))
-        load_target(str(spec.write))(output, batch, store.origins(numbers))
+        origins = store.origins(numbers)
     finally:
         store.close()
+    if not numbers:
+        raise PalError(f"{directory} holds no labels yet", f"see how the run is doing: pal status {run}")
+    try:
+        write: Writer = load_target(str(spec.write))
+        write(output, batch, origins)
+    except (OSError, ValueError) as error:
+        raise PalError(f"{output} can't be written as {spec.name}: {error}") from error
     click.echo(f"{len(numbers)} labelled samples in {output}")
 
 

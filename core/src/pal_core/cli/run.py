@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import os
+import signal
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,6 +19,7 @@ from pal_core.errors import PalError, SettingsError
 from pal_core.settings.load import Loaded, load
 
 if TYPE_CHECKING:
+    from pal_core.plugins.host import PluginHost
     from pal_core.runtime.launch import Launcher
 
 __all__ = ["run"]
@@ -46,55 +50,68 @@ def run(  # noqa: PLR0917 - click passes by name
         click.echo(f"warning: {SettingsError((), str(settings)).located(warning)}", err=True)
     progress = Progress(sys.stderr, quiet)
     if in_process:
-        status = _here(loaded, progress, accept_changes)
+        status = _here(loaded, host_of(context), progress, accept_changes)
     else:
+        launcher, limits = _launcher(loaded, mpiexec, accept_changes), loaded.settings.run
         _look_first(loaded, accept_changes)
-        limits = loaded.settings.run
-        status = _launcher(loaded, mpiexec, accept_changes).run(progress, limits.stop_limit, limits.startup_limit)
+        status = launcher.run(progress, limits.stop_limit, limits.startup_limit)
     _report(loaded, status)
 
 
-def _here(loaded: Loaded, progress: Progress, accept_changes: bool) -> dict[str, Any]:
-    import signal
-
+def _here(loaded: Loaded, plugins: PluginHost, progress: Progress, accept_changes: bool) -> dict[str, Any]:
     from pal_core.api import RunError
     from pal_core.api import run as run_here
-    from pal_core.builtin.observer import read_status
 
+    shown = _Shown(progress)
+    with _asked_by_signals() as asked:
+        try:
+            run_here(
+                str(loaded.path),
+                plugins=plugins,
+                observers=[shown],
+                should_stop=lambda: bool(asked),
+                accept_changes=accept_changes,
+            )
+        except RunError:
+            if shown.last.get("outcome") is None:
+                raise
+    return shown.last
+
+
+@contextmanager
+def _asked_by_signals() -> Iterator[list[int]]:
+    """Signals that ask to stop, as they come; the second one interrupts."""
     asked: list[int] = []
-    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1):
-        signal.signal(number, lambda n, _: asked.append(n))
+
+    def ask(number: int, frame: object) -> None:
+        if asked:
+            raise KeyboardInterrupt
+        asked.append(number)
+
+    before = {n: signal.signal(n, ask) for n in (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1)}
     try:
-        run_here(
-            str(loaded.path),
-            observers=[_Shown(progress)],
-            should_stop=lambda: bool(asked),
-            accept_changes=accept_changes,
-        )
-    except RunError:
-        status = read_status(loaded.directory)
-        if status is None or status["outcome"] is None:
-            raise
-        return status
-    status = read_status(loaded.directory)
-    assert status is not None  # noqa: S101 - written at the end of every run
-    return status
+        yield asked
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 class _Shown:
-    """An observer that shows progress."""
+    """An observer that shows progress, and keeps the last status."""
 
     def __init__(self, progress: Progress) -> None:
         self._progress = progress
+        self.last: dict[str, Any] = {}
 
     def started(self, directory: Path, status: dict[str, Any]) -> None:
-        self._progress(status)
+        self.progressed(status)
 
     def progressed(self, status: dict[str, Any]) -> None:
+        self.last = status
         self._progress(status)
 
     def ended(self, status: dict[str, Any]) -> None:
-        self._progress(status)
+        self.progressed(status)
 
 
 def _look_first(loaded: Loaded, accept_changes: bool) -> None:

@@ -31,7 +31,10 @@ def run_directory(path: Path) -> Path:
             table: dict[str, Any] = tomllib.loads(path.read_text(encoding="utf-8"))
         except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
             raise PalError(f"{path} is no settings file: {error}") from error
-        directory = path.parent / str(table.get("run", {}).get("directory", "run"))
+        run = table.get("run", {})
+        name = run.get("directory", "run") if isinstance(run, dict) else "run"
+        # As `Loaded.directory` finds it, but settings with mistakes elsewhere will do.
+        directory = path.resolve().parent / Path(str(name)).expanduser()
     if not (directory / FILE_NAME).exists():
         raise PalError(f"{directory} holds no run", f"start one: pal run {path if path.is_file() else 'SETTINGS'}")
     return directory

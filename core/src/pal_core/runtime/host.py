@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 import traceback
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
@@ -231,7 +231,7 @@ class Host(ABC):
         self.post("manager", m.Broken(kernel, error.key, what, "".join(traceback.format_exception(cause))))
 
 
-def close_all(kernels: list[Kernel]) -> None:
+def close_all(kernels: Sequence[Kernel]) -> None:
     """Close every kernel, even if one raises; the first exception is raised in the end."""
     first: Exception | None = None
     for kernel in kernels:

@@ -43,11 +43,11 @@ def changes(before: Settings, after: Settings) -> list[Change]:
 
 def _flat(table: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
     for key, value in table.items():
-        if isinstance(value, Mapping) and value:
+        if isinstance(value, Mapping):
             yield from _flat(value, f"{prefix}{key}.")
         else:
             yield f"{prefix}{key}", value
 
 
 def _shown(value: Any) -> str:
-    return "left out" if value is None or value == {} else repr(value)
+    return "left out" if value is None else repr(value)
