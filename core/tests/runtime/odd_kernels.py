@@ -141,6 +141,7 @@ class OddOracle(ToyOracle):
 class CounterOptions(KernelOptions):
     steps: int = Field(10**9, description="proposals after which a walker ends")
     slow: float = Field(0.0, description="time that a proposal takes")
+    tells: bool = Field(False, description="notes whether it was trusted, and by which version")
 
     def interface(self) -> Interface:
         return Interface(produces=SAMPLE)
@@ -159,6 +160,8 @@ class Counter(Generator):
 
     def propose(self, feedback: Feedback | None) -> Sample | Stop:
         self.heard.append(feedback)
+        if feedback is not None and self.options.tells:
+            self.context.note(f"trusted {feedback.trusted}, version {feedback.version}")
         time.sleep(self.options.slow)
         if feedback is not None:
             self.count += 1
@@ -238,6 +241,17 @@ class Script(Model):
 
     def close(self) -> None:
         self.closed = True
+
+
+class Nonsense(Script):
+    """Predicts energies that are no numbers."""
+
+    Options = ScriptOptions
+
+    def predict(self, batch: Batch) -> Batch:
+        output = super().predict(batch)
+        output.columns["energy"][:] = np.nan
+        return output
 
 
 class JudgeOptions(KernelOptions):
