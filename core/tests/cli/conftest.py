@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from click.testing import CliRunner, Result
 
+from pal_core.api import run
 from pal_core.builtin import plugin
 from pal_core.cli.main import cli
 from pal_core.plugins.host import PluginHost
@@ -59,3 +60,48 @@ def fresh(tmp_path: Path):
         return out, run.stderr, json.loads(last)
 
     return call
+
+
+TOY = """
+[run]
+directory = "run"
+seed = 5
+[generator]
+kernel = "pal.toy-walker"
+walkers = 4
+processes = 1
+[model]
+kernel = "pal.toy-model"
+members = 2
+processes = 1
+[training]
+processes = 1
+retrain_after = 10
+final_time = 5
+[oracle]
+kernel = "pal.toy-oracle"
+isolate = false
+processes = 1
+[selection]
+options = { field = "energy", upper = 2.0 }
+[data]
+bootstrap = 12
+[stop]
+labels = 30
+"""
+
+
+@pytest.fixture
+def toy(tmp_path: Path) -> Path:
+    """Settings of a small run in the folder where `pal` is called."""
+    (tmp_path / "toy.toml").write_text(TOY)
+    return tmp_path / "toy.toml"
+
+
+@pytest.fixture(scope="session")
+def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Folder of a toy run that has met its stop rule, with its settings; to be looked at only."""
+    folder = tmp_path_factory.mktemp("finished")
+    (folder / "toy.toml").write_text(TOY)
+    run(folder / "toy.toml", plugins=PluginHost.of({"pal": plugin}))
+    return folder

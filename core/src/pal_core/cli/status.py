@@ -39,7 +39,8 @@ def status(run: Path, as_json: bool) -> None:
     click.echo("stored: " + ", ".join(f"{n} {k.replace('_', ' ')}" for k, n in counts.items() if n))
     for entry in journal:
         when = time.strftime("%H:%M:%S", time.localtime(entry["time"]))
-        click.echo(f"  {when} {entry['source']}: {entry['text'].strip().splitlines()[0] if entry['text'] else ''}")
+        first_line = entry["text"].strip().partition("\n")[0]
+        click.echo(f"  {when} {entry['source']}: {first_line}")
 
 
 def _lines(found: dict[str, Any]) -> list[str]:
