@@ -11,7 +11,9 @@ from ase import Atoms
 from ase.build import molecule
 from ase.calculators.emt import EMT
 from ase.calculators.morse import MorsePotential
+from ase.calculators.singlepoint import SinglePointCalculator
 
+from pal_ase.codec import atoms_to_batch
 from pal_ase.schema import SAMPLE, label_schema
 from pal_core.data import Batch
 from pal_core.kernels import Context
@@ -21,31 +23,21 @@ from pal_schnet.options import SchnetOptions
 SMALL = {"features": 16, "interactions": 2, "basis": 12}
 
 
-def sample_of(atoms: Atoms) -> dict[str, Any]:
-    return {
-        "numbers": atoms.numbers.astype(np.int32),
-        "positions": atoms.positions.copy(),
-        "cell": np.array(atoms.cell),
-        "pbc": atoms.pbc.copy(),
-        "charge": np.int32(0),
-        "multiplicity": np.int32(1),
-    }
-
-
 def batch_of(*images: Atoms) -> Batch:
-    return Batch.from_samples(SAMPLE, [sample_of(a) for a in images])
+    return atoms_to_batch(images)
 
 
 def labelled(images: Sequence[Atoms], calculator: Any, stress: bool = False, offset: float = 0.0) -> Batch:
     """Samples with the calculator's labels; `offset` is added to the energy of every atom."""
-    rows = []
     for atoms in images:
         atoms.calc = calculator
-        label = {"energy": atoms.get_potential_energy() + offset * len(atoms), "forces": atoms.get_forces()}
+        results = {"energy": atoms.get_potential_energy(), "forces": atoms.get_forces()}
         if stress:
-            label["stress"] = atoms.get_stress(voigt=False) if atoms.pbc.any() else np.zeros((3, 3))
-        rows.append(sample_of(atoms) | label)
-    return Batch.from_samples(SAMPLE | label_schema(stress), rows)
+            results["stress"] = atoms.get_stress()
+        atoms.calc = SinglePointCalculator(atoms, **results)
+    batch = atoms_to_batch(images, SAMPLE | label_schema(stress))
+    batch.columns["energy"] += offset * np.diff(batch.offsets)
+    return batch
 
 
 def rattled(atoms: Atoms, count: int, seed: int = 0, width: float = 0.1) -> list[Atoms]:

@@ -111,6 +111,11 @@ class Dataset:
             targets = Targets(energy[a:b], forces[p:q], None if virial is None else virial[a:b])
             yield graph.slice(a, b), targets, share[a:b]
 
+    def in_order(self) -> Iterator[MiniBatch]:
+        """All samples, in parts that are small enough to be evaluated together."""
+        if self.graph is not None:
+            yield from self.batches(np.arange(len(self)), self.graph.piece_sizes())
+
     def even_sizes(self, wanted: int) -> NDArray[np.int64]:
         """Sizes of mini-batches as close to `wanted` as possible, none much smaller than the others."""
         count = max(1, round(len(self) / wanted))

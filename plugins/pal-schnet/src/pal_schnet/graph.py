@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -15,6 +16,9 @@ from pal_schnet.neighbours import half_pairs, ranges
 __all__ = ["Graph", "build"]
 
 Ints = NDArray[np.int64]
+
+_PAIRS = 16_384
+"""Pairs evaluated together: larger tensors would not fit the cache of a CPU."""
 
 
 @dataclass(frozen=True)
@@ -68,6 +72,22 @@ class Graph:
             self.atom_offsets[start : stop + 1] - a,
             self.pair_offsets[start : stop + 1] - p,
         )
+
+    def piece_sizes(self) -> Ints:
+        """Numbers of successive samples that can be evaluated together in a bounded amount of memory."""
+        edges = [0]
+        while edges[-1] < len(self):
+            limit = self.pair_offsets[edges[-1]] + _PAIRS
+            edges.append(max(edges[-1] + 1, int(np.searchsorted(self.pair_offsets, limit, "right")) - 1))
+        sizes: Ints = np.diff(edges).astype(np.int64)
+        return sizes
+
+    def pieces(self) -> Iterator[Graph]:
+        """The graph cut between samples by `piece_sizes`."""
+        stop = 0
+        for size in self.piece_sizes():
+            start, stop = stop, stop + int(size)
+            yield self if size == len(self) else self.slice(start, stop)
 
     def take(self, order: Ints) -> tuple[Graph, Tensor]:
         """The samples at `order`, in that order, and the rows of their atoms in this graph."""

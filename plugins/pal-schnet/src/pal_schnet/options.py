@@ -49,7 +49,7 @@ class SchnetOptions(KernelOptions):
         10_000, description="epochs on the same data after which training ends", json_schema_extra={"unit": "epochs"}
     )
     bootstrap: float = Field(
-        0.5,
+        0.25,
         ge=0,
         le=1,
         description="how differently members weigh the training samples: standard deviation of the weights, whose mean "

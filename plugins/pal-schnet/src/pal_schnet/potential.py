@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -19,8 +19,6 @@ from pal_schnet.reference import reference_energies
 
 __all__ = ["Potential"]
 
-_PAIRS = 16_384
-"""Pairs evaluated at once; more would not fit the CPU's cache and only need memory."""
 _FAR = 1e5
 """Coordinates (Å) beyond this are an explosion and not predicted."""
 
@@ -53,7 +51,7 @@ class Potential:
         usable, clean = _usable(batch)
         flat = self.parameters.flat
         graph = build(clean, self.parameters.architecture.cutoff, flat.dtype, flat.device)
-        parts = [self.evaluate(piece) for piece in pieces(graph)]
+        parts = [self.evaluate(piece) for piece in graph.pieces()]
         base = reference_energies(self.references, clean.columns["numbers"], graph.atom_offsets)
         columns = {
             "energy": base + _joined([p.energy for p in parts], (0,)),
@@ -75,7 +73,7 @@ class Potential:
 
     def energies(self, graph: Graph) -> torch.Tensor:
         """Energies without references, shape (n,), eV."""
-        return torch.cat([self.evaluate(piece).energy for piece in pieces(graph)])
+        return torch.cat([self.evaluate(piece).energy for piece in graph.pieces()])
 
     def state(self) -> dict[str, NDArray[Any]]:
         """All of it under names, as copies."""
@@ -108,16 +106,6 @@ class Potential:
             tensor.copy_(torch.from_numpy(np.array(state[name])))
         self.references = np.array(state["references"], np.float64)
         self.scale = float(state["scale"])
-
-
-def pieces(graph: Graph) -> Iterator[Graph]:
-    """Cut a graph between samples into parts of bounded size."""
-    start = 0
-    while start < len(graph):
-        limit = graph.pair_offsets[start] + _PAIRS
-        stop = max(start + 1, int(np.searchsorted(graph.pair_offsets, limit, "right")) - 1)
-        yield graph.slice(start, stop)
-        start = stop
 
 
 def _usable(batch: Batch) -> tuple[NDArray[np.bool_], Batch]:

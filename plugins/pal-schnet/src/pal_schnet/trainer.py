@@ -119,7 +119,7 @@ class Trainer:
             if turn.over():
                 yield Epoch(self.epochs + 1, self._metrics())
         held_out = Sums()
-        for batch in self.validation.batches(np.arange(len(self.validation)), self.validation.even_sizes(64)):
+        for batch in self.validation.in_order():
             with torch.inference_mode():
                 self._judge(batch, held_out)
             if turn.over():
