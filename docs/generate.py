@@ -23,10 +23,11 @@ from pal_core.cli.main import COMMANDS, cli
 from pal_core.cli.toml_text import toml_value
 from pal_core.control import exchange, manager, vocabulary
 from pal_core.control.diagrams import mermaid
+from pal_core.observe import Observer
 from pal_core.plugins.host import PluginHost
 from pal_core.settings.model import Convergence
 from pal_core.settings.tables import TABLES
-from pal_core.spec import load_target
+from pal_core.spec import FormatSpec, KernelSpec, Reader, Writer, load_target
 
 ROOT = Path(__file__).parents[1]
 DOCUMENTS = [ROOT / "core" / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
@@ -83,8 +84,24 @@ def hooks() -> str:
     for name in sorted(n for n in hookspecs.__all__ if n.startswith("pal_")):
         hook = getattr(hookspecs, name)
         text = inspect.cleandoc(hook.__doc__)
-        parts += [f"## `{name}{inspect.signature(hook)}`", re.sub(r"``?([^`]+)``?", r"`\1`", text)]
+        parts += [f"## `{name}{_signature(hook)}`", re.sub(r"``?([^`]+)``?", r"`\1`", text)]
     return "\n\n".join(parts)
+
+
+def records() -> str:
+    """What hooks return, with its fields or methods."""
+    parts = []
+    for cls in (KernelSpec, FormatSpec, Reader, Writer, Observer):
+        parts += [f"### `{cls.__name__}`", f"```text\n{inspect.getdoc(cls)}\n```"]
+        methods = [m for n, m in vars(cls).items() if inspect.isfunction(m) and (n == "__call__" or n[0] != "_")]
+        if cls not in (KernelSpec, FormatSpec):
+            rows = [(f"`{m.__name__}{_signature(m)}`", _first_sentence(m)) for m in methods]
+            parts.append(_table(("method", "meaning"), rows))
+    return "\n\n".join(parts)
+
+
+def _signature(function: Callable[..., object]) -> str:
+    return str(inspect.signature(function)).replace("'", "").replace("(self, ", "(")
 
 
 def _option(option: click.Option) -> tuple[str, ...]:
@@ -156,6 +173,7 @@ def _diagram(text: str) -> str:
 PARTS: dict[str, Callable[[], str]] = {
     "settings": settings,
     "hooks": hooks,
+    "records": records,
     "commands": commands,
     "kernels": kernels,
     "messages": message_kinds,

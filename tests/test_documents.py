@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import dataclasses
 import importlib.util
 import inspect
+import json
 import re
 import sqlite3
 from pathlib import Path
@@ -18,7 +20,7 @@ from pal_core.cli import exit_codes
 from pal_core.cli.main import COMMANDS
 from pal_core.control import exchange, manager
 from pal_core.settings.tables import TABLES
-from pal_core.spec import load_target
+from pal_core.spec import FormatSpec, KernelSpec, load_target
 from pal_core.store import tables
 
 DOCS = ROOT / "docs"
@@ -67,6 +69,13 @@ def test_every_hook_and_its_arguments_stand_in_the_reference():
         heading = re.search(rf"^## `{name}\((.*?)\)", text, re.MULTILINE)
         assert heading is not None, name
         assert all(a in heading[1] for a in inspect.signature(getattr(hookspecs, name)).parameters)
+
+
+@pytest.mark.parametrize("record", [KernelSpec, FormatSpec])
+def test_every_field_that_a_plugin_gives_stands_in_the_reference(record):
+    text = section((DOCS / "reference" / "hooks.md").read_text(encoding="utf-8"), f"`{record.__name__}`")
+    said = {name for names in re.findall(r"^([\w, ]+) : ", text, re.MULTILINE) for name in names.split(", ")}
+    assert said == {f.name for f in dataclasses.fields(record)}
 
 
 @pytest.mark.parametrize("name", TABLES)
@@ -135,8 +144,6 @@ def test_every_file_of_a_run_stands_in_the_reference(run_directory):
 
 
 def test_every_key_of_the_status_stands_in_the_reference(run_directory):
-    import json
-
     status = json.loads((run_directory / "status.json").read_text())
     assert first_cells(section(FORMATS, "`status.json`")) == list(status)
 
