@@ -233,24 +233,31 @@ class TestGoingOn:
     def labels(folder) -> int:
         return len(rows(folder, "SELECT sample FROM labels")) if (folder / "run/pal.sqlite").exists() else 0
 
-    def test_labels_of_both_parts_are_there_and_none_twice(self, tmp_path):
+    def test_labels_of_all_parts_are_there_and_none_twice(self, tmp_path):
         tables = {
             "generator": {"kernel": odd("Counter"), "walkers": 6},
             "model": {"kernel": odd("Script"), "options": {}},
             "selection": {"kernel": "pal.all", "options": {}},
-            "oracle": {"isolate": False, "options": {"delay": 0.002}, "per_walker": 1},
+            "oracle": {"isolate": False, "options": {"delay": 0.002}},
         }
-        first = self.interrupted(tmp_path, 25, **tables)
-        assert (first.outcome, first.reason) == ("interrupted", "asked to stop")
-        before = set(rows(tmp_path, "SELECT sample, data FROM labels"))
-        assert 25 <= len(before) < 60
-        result = run(tmp_path, **tables, stop={"labels": 60})
-        assert (result.outcome, len(result.dataset())) == ("done", 60)
+        before: set[tuple] = set()
+        for at in (15, 30, 45):
+            result = self.interrupted(tmp_path, at, **tables, stop={"labels": 1000})
+            assert (result.outcome, result.reason) == ("interrupted", "asked to stop")
+            labels = set(rows(tmp_path, "SELECT sample, data FROM labels"))
+            assert len(labels) >= at
+            assert before <= labels
+            before = labels
+        total = len(before) + 10
+        result = run(tmp_path, **tables, stop={"labels": total})
+        assert (result.outcome, len(result.dataset())) == ("done", total)
         assert before <= set(rows(tmp_path, "SELECT sample, data FROM labels"))
-        assert rows(tmp_path, "SELECT COUNT(*) FROM attempts") == [(60,)]
-        # Every walker counts on where it was: no proposal is labelled in both parts.
-        proposals = [tuple(x) for x in result.dataset().columns["x"] if x[1] >= 0]
-        assert len(proposals) == len(set(proposals)) > 40
+        assert rows(tmp_path, "SELECT COUNT(*) FROM attempts") == [(total,)]
+        # Every walker counts on from where it was: nothing that was judged is proposed again.
+        ((samples, different),) = rows(
+            tmp_path, "SELECT COUNT(*), COUNT(DISTINCT data) FROM samples WHERE origin = 'active'"
+        )
+        assert samples == different > total
 
     def test_interruption_in_the_bootstrap_does_not_start_it_over(self, tmp_path):
         slow = {"oracle": {"isolate": False, "options": {"delay": 0.05}}}

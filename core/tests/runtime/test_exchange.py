@@ -90,6 +90,17 @@ def test_version_is_the_lowest_of_all_members(exchange):
         assert out.one(m.Selected).version == 3
 
 
+def test_selection_gets_the_members_in_their_order(exchange, monkeypatch):
+    host, _ = exchange()
+    seen = []
+    select = host._selection.select
+    monkeypatch.setattr(host._selection, "select", lambda b, c: (seen.append(c), select(b, c))[1])
+    propose(host, "generator/0")
+    answer(host, 0, {1: [1, 1], 0: [0, 0]})
+    assert [member.columns["energy"][0] for member in seen[0].members] == [0, 1]
+    assert seen[0].version == 3
+
+
 def test_selected_samples_go_to_the_manager_with_their_walkers_before_the_verdicts(exchange):
     host, out = exchange()
     propose(host, "generator/0")

@@ -203,6 +203,7 @@ class TestQueue:
         assert s.rows("SELECT why, count FROM dropped") == [("queue full", 2)]
         assert s.rows("SELECT COUNT(*) FROM samples WHERE state = 'dropped'") == [(1,)]  # one was never stored
         assert s.host.status()["dropped"] == 2
+        assert s.host._fresh == {}
 
     @pytest.mark.parametrize("score", [float("nan"), float("inf")])
     def test_sample_of_unknown_score_is_kept_longest(self, story, score):

@@ -264,11 +264,11 @@ class TestBuilding:
 
     def test_constructor_that_raises_names_kernel_key_and_error_once(self, odd_oracle):
         host, out = odd_oracle("build raises")
+        host._child._process.wait(30)  # the message and the end are seen in one turn
         broken = work_until(host, out, m.Broken)
         assert broken.kernel.startswith(odd("OddOracle"))
         assert (broken.key, broken.what) == ("oracle", "ValueError: out of luck")
         assert "Traceback" in broken.trace
-        time.sleep(0.3)
         assert host.work(time.monotonic()) is False
         assert len(out) == 1
 

@@ -142,6 +142,13 @@ class TestHalting:
         work(host, prediction.WEIGHTS_LIMIT + 1)
         assert len(out.of(m.Halted)) == 2
 
+    def test_broken_host_waits_for_nothing(self, predictor):
+        host, out = predictor(fails="predict")
+        host.receive("exchange", m.Predict(0, points(1)))
+        work(host)
+        host.receive("exchange", m.Halt({"0": 4}))
+        assert len(out.of(m.Halted)) == 2
+
     def test_order_of_the_manager_to_a_broken_host_is_obeyed_at_once(self, predictor):
         host, out = predictor(fails="load")
         host.receive("exchange", m.Halt({"0": 4}))
