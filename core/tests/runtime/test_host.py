@@ -149,11 +149,22 @@ def test_notes_of_a_talkative_kernel_are_summed_up(plain, end):
     assert len(out.of(m.Note)) == 20
     host.tick(host._last_pulse + 1.5) if end == "tick" else host.receive("manager", m.Halt())
     assert out.of(m.Note)[-1] == m.Note("training/0", "4980 further notes are left out")
-    if end == "tick":
-        note("again")
-        assert out.of(m.Note)[-1].text == "again"
+
+
+def test_talkative_kernel_may_say_something_again_after_a_while(plain):
+    host, out = plain()
+    note = host.context(0).note
+    for _ in range(4):
+        for k in range(100):
+            note(f"note {k}")
         host.tick(host._last_pulse + 1.5)
-        assert len(out.of(m.Note)) == 22
+    assert [len([n for n in out.of(m.Note) if n.text == f"note {k}"]) for k in (0, 1, 2, 19)] == [4, 4, 1, 1]
+    for _ in range(20):
+        host.tick(host._last_pulse + 1.5)
+    out.clear()
+    for k in range(30):
+        note(f"note {k}")
+    assert len(out) == 20
 
 
 def test_context_says_who_and_where_a_kernel_is(plain, tmp_path):

@@ -15,6 +15,7 @@ from worlds import labels_of, make_host, make_setup, odd, points, started, work_
 from pal_core import messages as m
 from pal_core.builtin.schema import SAMPLE
 from pal_core.data import Batch
+from pal_core.runtime import child as child_module
 from pal_core.runtime import oracle as module
 from pal_core.runtime.oracle import OracleHost
 
@@ -215,13 +216,22 @@ class TestChild:
         child("prints a lot")
         assert log.stat().st_size > before + 2_000_000
 
+    def test_log_begins_anew_when_it_has_grown_long(self, child, monkeypatch):
+        log = child.scratch.parent / "logs/oracle-0.log"
+        child("prints a lot")
+        monkeypatch.setattr(child_module, "_LOG_LIMIT", 1_000_000)
+        child("dies", kind=m.LabelFailed)
+        assert log.stat().st_size < 100_000
+        assert "the last line" in child.out.of(m.LabelFailed)[-1].evidence
+
     def test_many_notes_are_summed_up(self, child):
-        child.host.tick(time.monotonic() + 2.0)
+        for k in range(1, 12):
+            child.host.tick(time.monotonic() + 2.0 * k)
         child("notes a lot")
         notes = child.out.of(m.Note)
         assert [n.text for n in notes] == [f"note {i}" for i in range(20)]
         assert {n.source for n in notes} == {"oracle 0"}
-        child.host.tick(time.monotonic() + 4.0)
+        child.host.tick(time.monotonic() + 30.0)
         assert child.out.of(m.Note)[-1] == m.Note("oracle/0", "80 further notes are left out")
 
     def test_child_has_its_own_world_and_an_empty_scratch(self, child):
@@ -237,7 +247,7 @@ class TestChild:
 
     def test_time_in_the_child_is_busy_time_while_it_passes(self, child):
         # It answers nothing in between, since the host doesn't work.
-        now = time.monotonic() + 10.0
+        now = time.monotonic() + 100.0
         child.host.tick(now)
         child.out.clear()
         child.host.receive("manager", m.Label(9, 1, points(1)))

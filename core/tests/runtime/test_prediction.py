@@ -10,6 +10,7 @@ from worlds import make_setup, odd, points, started
 
 from pal_core import messages as m
 from pal_core.builtin.schema import LABEL
+from pal_core.data import Batch, Field, Schema, SchemaError
 from pal_core.runtime import prediction
 from pal_core.runtime.checkpoint import round_file, save_state
 from pal_core.runtime.prediction import PredictionHost
@@ -167,3 +168,18 @@ def test_model_that_raises_breaks_the_host(predictor):
     assert (broken.key, broken.what) == ("model", "RuntimeError: no predict today")
     assert "no predict today" in broken.trace
     assert out.of(m.Predicted) == []
+
+
+def test_predictions_of_other_samples_are_the_models_fault(predictor):
+    host, out = predictor(fails="length")
+    host.receive("exchange", m.Predict(0, points(3)))
+    work(host)
+    assert out.one(m.Broken).what == "SchemaError: 2 predictions for 3 samples"
+
+
+def test_predictions_of_other_atoms_are_the_models_fault(predictor):
+    schema = Schema([Field("forces", shape=("atoms", 3))])
+    batch, output = (Batch(schema, {"forces": np.zeros((3, 3))}, offsets) for offsets in ([0, 1, 3], [0, 2, 3]))
+    host, _ = predictor()
+    with pytest.raises(SchemaError, match="predictions have other numbers of atoms than their samples"):
+        host._fit(output, batch)

@@ -33,6 +33,7 @@ _CHUNK = 1 << 20
 _PR_SET_PDEATHSIG = 1
 _TAIL = 3000
 _REAP_LIMIT = 5.0
+_LOG_LIMIT = 10_000_000
 
 
 def scrubbed(environment: Mapping[str, str]) -> dict[str, str]:
@@ -97,7 +98,15 @@ class Child:
 
     def send(self, message: m.Message) -> None:
         """Queue a message for the child."""
+        self._trim_log()
         self._frame(self._wire.encode("child", "host", message))
+
+    def _trim_log(self) -> None:
+        """Begin the log anew when it has grown long: a run may make a million labels, and oracles talk."""
+        with contextlib.suppress(FileNotFoundError):
+            if self._log.stat().st_size > _LOG_LIMIT:
+                os.truncate(self._log, 0)
+                self._log_start = 0
 
     def push(self) -> None:
         """Write what the pipe takes."""

@@ -25,8 +25,9 @@ __all__ = ["Host", "KernelError", "Setup"]
 
 Post = Callable[[str, m.Message], None]
 PULSE_EVERY = 1.0
-NOTES_PER_PULSE = 20
-"""Notes that a host passes on between two pulses; of further ones it tells the number only."""
+NOTES_AT_ONCE = 20
+NOTES_PER_PULSE = 2
+"""Notes that a host passes on at once, and between two pulses in the long run; of others it tells the number only."""
 
 
 class KernelError(Exception):
@@ -93,7 +94,8 @@ class Host(ABC):
         self._busy = 0.0
         self._counts: dict[str, float] = {}
         self._last_pulse = time.monotonic()
-        self._notes = 0
+        self._notes_left = NOTES_AT_ONCE
+        self._notes_left_out = 0
 
     @property
     def kernel(self) -> ResolvedKernel:
@@ -115,15 +117,18 @@ class Host(ABC):
 
     def note(self, source: str, text: str) -> None:
         """Pass a kernel's note on to the journal, unless it talks too much."""
-        self._notes += 1
-        if self._notes <= NOTES_PER_PULSE:
+        if self._notes_left:
+            self._notes_left -= 1
             self.post("manager", m.Note(source, text))
+        else:
+            self._notes_left_out += 1
 
     def _count_notes(self) -> None:
         """Say how many notes were left out since the last pulse."""
-        left_out, self._notes = self._notes - NOTES_PER_PULSE, 0
-        if left_out > 0:
-            self.post("manager", m.Note(self.address, f"{left_out} further notes are left out"))
+        self._notes_left = min(self._notes_left + NOTES_PER_PULSE, NOTES_AT_ONCE)
+        if self._notes_left_out:
+            self.post("manager", m.Note(self.address, f"{self._notes_left_out} further notes are left out"))
+            self._notes_left_out = 0
 
     def start(self) -> None:
         """Build the kernels and vote: `Ready`, or `Broken` if one raises."""

@@ -6,8 +6,10 @@ import time
 from collections import deque
 from collections.abc import Mapping
 
+import numpy as np
+
 from pal_core import messages as m
-from pal_core.data import Batch
+from pal_core.data import Batch, SchemaError
 from pal_core.kernels import Model
 from pal_core.runtime.checkpoint import newest_weights
 from pal_core.runtime.host import Host, close_all
@@ -65,14 +67,22 @@ class PredictionHost(Host):
         return True
 
     def _predict(self, request: m.Predict) -> None:
-        outputs = [self._fit(model.predict(request.batch)) for model in self._members.values()]
+        outputs = [self._fit(model.predict(request.batch), request.batch) for model in self._members.values()]
         versions = tuple(self._versions.values())
         answer = m.Predicted(request.batch_id, tuple(self._members), versions, tuple(outputs))
         self.post("exchange", answer)
         self.count(predicted=len(request.batch), batches=1)
 
-    def _fit(self, output: Batch) -> Batch:
-        """Drop columns nobody asked for; a missing one is the model's fault."""
+    def _fit(self, output: Batch, batch: Batch) -> Batch:
+        """Drop columns nobody asked for; missing ones, and predictions of other samples, are the model's fault."""
+        if len(output) != len(batch):
+            raise SchemaError(f"{len(output)} predictions for {len(batch)} samples")
+        if (
+            output.offsets is not None
+            and batch.offsets is not None
+            and not np.array_equal(output.offsets, batch.offsets)
+        ):
+            raise SchemaError(f"predictions have other numbers of {batch.schema.ragged} than their samples")
         schema = self.setup.loaded.prediction_schema
         return output if output.schema == schema else output.pick(schema)
 
