@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +14,7 @@ from schnet_frames import batch_of, clusters, copper, error, held_out, labelled,
 
 from pal_ase.schema import LABEL, SAMPLE
 from pal_core.data import Batch
+from pal_schnet.model import SchnetCommittee
 
 RMD17 = Path(__file__).resolve().parents[4] / "shared" / "reference" / "mlp"
 KCAL = 0.0433641153  # kcal/mol in eV
@@ -74,6 +76,18 @@ def test_rmd17_ethanol_is_learned():
     model = started(frames["train"], features=32, interactions=3, basis=24)
     train(model, 40)
     assert error(model, frames["test"]) < 0.2
+
+
+@pytest.mark.parametrize(("name", "index"), [("energy", 3), ("forces", (8, 1)), ("positions", (9, 0))])
+def test_labels_that_are_not_finite_are_left_out_and_noted(name, index):
+    data, notes = clusters(20), []
+    data.columns[name][index] = np.nan
+    model = member()
+    model = SchnetCommittee(model.options, replace(model.context, note=notes.append))
+    model.extend(data, np.zeros(20, bool))
+    epochs = train(model, 2)
+    assert notes == ["schnet.committee: samples left out because their labels are not finite: 1"]
+    assert np.isfinite([*epochs[-1].metrics.values()]).all()
 
 
 def test_epochs_are_counted_and_measured():

@@ -56,13 +56,18 @@ class SchnetCommittee(Model):
         self._trainer.start_from(weights)
 
     def extend(self, batch: Batch, validation: NDArray[np.bool_]) -> None:
-        """Add samples with their labels."""
+        """Add samples with their labels; those that are not finite are left out, with a note."""
         share = np.ones(len(batch))
         if self.options.bootstrap > 0:
             # Gamma distribution of mean one; at full strength it is the exponential one of the Bayesian bootstrap.
             variance = self.options.bootstrap**2
             share = self._bootstrap.gamma(1 / variance, variance, len(batch))
-        self._trainer.add(batch, np.asarray(validation, bool), share)
+        finite = _finite(batch)
+        if not finite.all():
+            self.context.note(
+                f"schnet.committee: samples left out because their labels are not finite: {(~finite).sum()}"
+            )
+        self._trainer.add(batch.take(finite), np.asarray(validation, bool)[finite], share[finite])
 
     def train(self) -> Iterator[Epoch]:
         """Train until the learning rate has fallen to its floor or `max_epochs` are over; new data start a new round.
@@ -78,6 +83,16 @@ class SchnetCommittee(Model):
     def restore(self, state: State) -> None:
         """Go on training as if there had been no break."""
         self._trainer.load(state)
+
+
+def _finite(batch: Batch) -> NDArray[np.bool_]:
+    """Which samples have finite positions, energies and forces."""
+    assert batch.offsets is not None  # noqa: S101 - the schema is ragged
+    sample = np.repeat(np.arange(len(batch)), np.diff(batch.offsets))
+    out: NDArray[np.bool_] = np.isfinite(batch.columns["energy"])
+    for name in ("positions", "forces"):
+        out[sample[~np.isfinite(batch.columns[name]).all(axis=1)]] = False
+    return out
 
 
 def _read(path: Path) -> Mapping[str, NDArray[Any]]:

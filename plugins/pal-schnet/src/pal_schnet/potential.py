@@ -37,7 +37,7 @@ class Potential:
     references : ndarray of float64, shape (119,)
         Energy of each element, eV.
     scale : float
-        The network's unit of energy, eV; zero before any training.
+        The network's unit of energy, eV; 1 before any training.
     """
 
     def __init__(self, parameters: Parameters, stress: bool) -> None:

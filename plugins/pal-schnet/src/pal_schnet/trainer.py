@@ -142,16 +142,15 @@ class Trainer:
         evaluation = evaluate(self.parameters, graph, training=True)
         predicted = physical(evaluation, graph, scale, self.options.stress)
         value, cotangents = loss(predicted, wanted, graph, share, weights=self.weights, scale=scale)
-        bars, out = cotangents, self.gradient
-        gradient(self.parameters, graph, evaluation, energy_weights=bars.energies, slope_weights=bars.slopes, out=out)
-        self.optimiser.step(out.flat, self.plateau.rate)
+        weights = {"energy_weights": cotangents.energies, "slope_weights": cotangents.slopes}
+        gradient(self.parameters, graph, evaluation, **weights, out=self.gradient)
+        self.optimiser.step(self.gradient.flat, self.plateau.rate)
         self.sums.add(value, predicted, wanted)
 
     def _judge(self, batch: MiniBatch, sums: Sums) -> None:
         graph, wanted, share = batch
         predicted = self.potential.evaluate(graph)
-        scale = self.potential.scale
-        value, _ = loss(predicted, wanted, graph, share, weights=self.weights, scale=scale)
+        value, _ = loss(predicted, wanted, graph, share, weights=self.weights, scale=self.potential.scale)
         sums.add(value, predicted, wanted)
 
     def state(self) -> dict[str, NDArray[Any]]:
