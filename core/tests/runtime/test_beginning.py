@@ -22,7 +22,7 @@ from pal_core.runtime.beginning import (
 )
 from pal_core.runtime.checkpoint import round_file, save_state
 from pal_core.runtime.plan import Processes
-from pal_core.store.store import Store
+from pal_core.store.store import Store, StoreError
 
 
 @pytest.fixture
@@ -173,6 +173,16 @@ class TestChangedSettings:
     def test_first_session_and_equal_settings_change_nothing(self, store, tmp_path):
         settings = make_setup(tmp_path).loaded.settings
         assert changed_settings(store, settings, accept=False) == []
+        self.session(store, tmp_path)
+        assert changed_settings(store, settings, accept=False) == []
+
+    def test_weights_of_a_run_whose_store_is_gone_are_refused(self, store, tmp_path):
+        save_rounds(tmp_path, m0=3)
+        settings = make_setup(tmp_path).loaded.settings
+        with pytest.raises(StoreError) as error:
+            changed_settings(store, settings, accept=True)
+        assert error.value.message == f"{tmp_path}/run holds models of a run whose pal.sqlite is gone"
+        assert error.value.hint == "remove the directory, or use another run.directory"
         self.session(store, tmp_path)
         assert changed_settings(store, settings, accept=False) == []
 

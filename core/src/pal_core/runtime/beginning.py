@@ -18,13 +18,13 @@ from pal_core.data import Batch, Schema
 from pal_core.errors import PalError
 from pal_core.plugins.discover import cause
 from pal_core.plugins.host import PluginHost
-from pal_core.runtime.checkpoint import rounds_on_disk
+from pal_core.runtime.checkpoint import STATE_FOLDERS, rounds_on_disk
 from pal_core.runtime.host import Setup
 from pal_core.settings.changes import Change, changes
 from pal_core.settings.kernels import validate
 from pal_core.settings.model import OracleTable, Settings, StopTable, TrainingTable
 from pal_core.spec import FormatSpec, Reader, load_target
-from pal_core.store.store import Store, StoredSample
+from pal_core.store.store import FILE_NAME, Store, StoredSample, StoreError
 
 __all__ = ["ChangedSettingsError", "InitialDataError", "begin", "changed_settings", "read_initial", "validation_mask"]
 
@@ -113,9 +113,12 @@ def changed_settings(store: Store, settings: Settings, accept: bool) -> list[Cha
     ------
     ChangedSettingsError
         If stored data depend on a changed key, unless `accept`.
+    StoreError
+        If there are weights and snapshots of which an empty store knows nothing.
     """
     sessions = store.sessions()
     if not sessions:
+        _refuse_leftovers(store)
         return []
     found = changes(validate(Settings, json.loads(sessions[-1]["settings"])), settings)
     binding = [str(c) for c in found if c.binding]
@@ -126,6 +129,16 @@ def changed_settings(store: Store, settings: Settings, accept: bool) -> list[Cha
             "put them back, use another run.directory, or go on all the same: pal run --accept-changes",
         )
     return found
+
+
+def _refuse_leftovers(store: Store) -> None:
+    """Weights of another run would be taken for those of this one."""
+    found = [name for name in STATE_FOLDERS if any((store.directory / name).glob("*"))]
+    if found:
+        raise StoreError(
+            f"{store.directory} holds {' and '.join(found)} of a run whose {FILE_NAME} is gone",
+            "remove the directory, or use another run.directory",
+        )
 
 
 def read_initial(setup: Setup, store: Store, plugins: PluginHost) -> int:

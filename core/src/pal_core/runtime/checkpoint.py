@@ -15,6 +15,7 @@ from safetensors.numpy import save_file
 from pal_core.errors import PalError
 
 __all__ = [
+    "STATE_FOLDERS",
     "load_state",
     "member_snapshot",
     "newest_weights",
@@ -24,6 +25,9 @@ __all__ = [
     "save_state",
     "walker_snapshot",
 ]
+
+STATE_FOLDERS = ("models", "snapshots")
+"""Folders of a run directory that hold states."""
 
 
 def save_state(path: Path, state: Mapping[str, NDArray[Any]], notes: Mapping[str, str] | None = None) -> None:
