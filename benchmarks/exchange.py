@@ -31,6 +31,7 @@ from pal_core.runtime.host import Setup
 from pal_core.runtime.launch import find_mpiexec, mpiexec_command
 from pal_core.runtime.plan import count_processes, make_plan
 from pal_core.settings.load import from_dict
+from pal_core.worker import keep_freed_memory
 
 HERE = Path(__file__).parent
 MEMBERS = 4
@@ -139,6 +140,7 @@ def floor_messages(walkers: int) -> float:
 
 
 def main() -> None:
+    keep_freed_memory()  # as in every rank
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--walkers", default="1,10,89,1000")
     parser.add_argument("--output", type=Path, help="write the numbers to this file as JSON")

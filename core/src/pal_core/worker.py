@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from pal_core.settings.load import Loaded
     from pal_core.transport.mpi import World
 
-__all__ = ["EXIT_CODES", "RANKS_VARIABLE", "main", "thread_variables"]
+__all__ = ["EXIT_CODES", "RANKS_VARIABLE", "keep_freed_memory", "main", "thread_variables"]
 
 RANKS_VARIABLE = "PAL_RANKS"
 """Number of ranks that the launcher started, so that a world of another size is noticed."""
@@ -41,6 +41,15 @@ def thread_variables(threads: int) -> dict[str, str]:
     return dict.fromkeys(_THREADS, str(threads))
 
 
+def keep_freed_memory() -> None:
+    """Make glibc keep freed memory for the next large message, instead of fetching it anew page by page.
+
+    Freeing one large block raises glibc's limits for that (mallopt(3), M_MMAP_THRESHOLD); elsewhere nothing happens.
+    """
+    block = bytearray(31 << 20)
+    del block
+
+
 def main(arguments: list[str] | None = None) -> int:
     """Run this rank to the end; returns the exit code."""
     arguments = sys.argv[1:] if arguments is None else arguments
@@ -50,6 +59,7 @@ def main(arguments: list[str] | None = None) -> int:
     path, *flags = arguments
     for name, value in thread_variables(1).items():
         os.environ.setdefault(name, value)
+    keep_freed_memory()
     from pal_core.errors import PalError
     from pal_core.transport.mpi import World
 

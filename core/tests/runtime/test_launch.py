@@ -180,6 +180,14 @@ def test_last_words_are_heard_although_the_directory_is_gone(play):
     assert error.value.hint.endswith("still heard")
 
 
+def test_full_disk_is_told_since_ranks_could_not_write_why_they_died(play, monkeypatch):
+    monkeypatch.setattr(shutil, "disk_usage", lambda path: shutil._ntuple_diskusage(10**9, 10**9 - 100, 100))
+    with pytest.raises(
+        LaunchError, match=f"ended with code 7 before the run did: the disk of {play.directory} is full"
+    ):
+        play("dies")
+
+
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGUSR1])
 def test_signal_asks_the_run_to_stop(play, number):
     before = signal.getsignal(number)

@@ -195,7 +195,7 @@ def test_message_cut_short_anywhere_is_refused():
 
 def test_message_with_something_after_it_is_refused():
     with pytest.raises(WireError, match=r"Selected ends at byte .*, but there are"):
-        WIRE.decode(full_message() + bytes(8))
+        WIRE.decode(bytes(full_message()) + bytes(8))
 
 
 def framed(header: Any, payload: int = 64) -> bytes:

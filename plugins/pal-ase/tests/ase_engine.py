@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 from ase.calculators.calculator import Calculator, all_changes
 from ase.calculators.emt import EMT
+from pal_core.kernels import Feedback, Generator, Sample, Stop
 
 from pal_ase.codec import sample_to_atoms
-from pal_core.kernels import Feedback, Generator, Sample, Stop
 
 
 class FreshEMT(Calculator):

@@ -8,7 +8,6 @@ import pytest
 from ase import Atoms
 from ase.build import bulk, molecule
 from ase.io import write
-
 from pal_core.kernels import Context
 
 

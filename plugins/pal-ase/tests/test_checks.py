@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 from ase.build import molecule
 from ase.calculators.emt import EMT
+from pal_core.testing import LabelCheckContract
 
 from pal_ase.checks import Consistent, Plausible
 from pal_ase.codec import atoms_to_sample
 from pal_ase.label_options import ConsistentOptions, PlausibleOptions
-from pal_core.testing import LabelCheckContract
 
 
 def _labelled(rattle=0.05, seed=0):

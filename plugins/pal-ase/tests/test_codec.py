@@ -7,6 +7,7 @@ from ase.calculators.singlepoint import SinglePointCalculator
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
+from pal_core.data import Batch
 
 from pal_ase.codec import (
     atoms_to_batch,
@@ -17,7 +18,6 @@ from pal_ase.codec import (
     sample_to_atoms,
 )
 from pal_ase.schema import FORCES, LABEL, SAMPLE, STRESS, label_schema
-from pal_core.data import Batch
 
 FLOATS = st.floats(-1e6, 1e6, allow_subnormal=False)
 

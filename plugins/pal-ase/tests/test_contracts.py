@@ -9,7 +9,6 @@ import drivers
 from ase.build import molecule
 from ase.io import write
 from ase_engine import Springs, feedback_of
-
 from pal_core.testing import GeneratorContract
 
 START = molecule("CH3CH2OH")

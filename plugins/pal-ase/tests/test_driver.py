@@ -10,11 +10,11 @@ from ase.build import bulk
 from ase.calculators.emt import EMT
 from ase.optimize import BFGS
 from ase_engine import FreshEMT, Player, feedback_of
+from pal_core.errors import PalError
+from pal_core.kernels import Stop
 
 from pal_ase.driver import DriverWalker
 from pal_ase.options import DriverOptions
-from pal_core.errors import PalError
-from pal_core.kernels import Stop
 
 FILE = Path(drivers.__file__)
 

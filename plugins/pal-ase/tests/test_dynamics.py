@@ -7,11 +7,11 @@ from ase.constraints import FixAtoms
 from ase.md.langevin import Langevin
 from ase.md.verlet import VelocityVerlet
 from ase_engine import FreshEMT, Player, Springs
+from pal_core.kernels import Stop
 
 from pal_ase.dynamics import LangevinWalker, VerletWalker
 from pal_ase.options import LangevinOptions, VerletOptions
 from pal_ase.structures import draw_momenta
-from pal_core.kernels import Stop
 
 STEPS = 25
 

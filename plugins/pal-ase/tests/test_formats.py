@@ -7,13 +7,13 @@ from ase.build import bulk
 from ase.calculators.emt import EMT
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from pal_core.data import Batch, Field, Schema
+from pal_core.errors import PalError
 from test_codec import assert_equal_batches, samples
 
 from pal_ase.codec import atoms_to_sample
 from pal_ase.formats import ase_db, extxyz
 from pal_ase.schema import LABEL, SAMPLE, label_schema
-from pal_core.data import Batch, Field, Schema
-from pal_core.errors import PalError
 
 FULL = SAMPLE | label_schema(stress=True)
 MODULES = {extxyz: "set.extxyz", ase_db: "set.db"}

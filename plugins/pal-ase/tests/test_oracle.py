@@ -8,13 +8,13 @@ from ase import Atoms
 from ase.build import bulk, molecule
 from ase.calculators.calculator import Calculator, InputError, SCFError, all_changes
 from ase.calculators.emt import EMT
+from pal_core.errors import PalError
+from pal_core.kernels import OracleFailure
+from pal_core.testing import OracleContract
 
 from pal_ase.codec import atoms_to_sample
 from pal_ase.label_options import CalculatorOptions
 from pal_ase.oracle import CalculatorOracle
-from pal_core.errors import PalError
-from pal_core.kernels import OracleFailure
-from pal_core.testing import OracleContract
 
 EMT_NAME = "ase.calculators.emt:EMT"
 

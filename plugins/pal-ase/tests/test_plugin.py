@@ -4,13 +4,13 @@ from pathlib import Path
 from typing import ClassVar
 
 import pytest
+from pal_core.spec import load_target
+from pal_core.testing import PluginContract
 from pydantic import ValidationError
 
 from pal_ase.label_options import CalculatorOptions
 from pal_ase.options import DriverOptions, LangevinOptions, VerletOptions
 from pal_ase.plugin import pal_kernels
-from pal_core.spec import load_target
-from pal_core.testing import PluginContract
 
 FILE = {"structure": Path(__file__)}
 DRIVER = {**FILE, "function": f"{__file__}:test_options_belong_to_their_kernels"}

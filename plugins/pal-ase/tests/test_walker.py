@@ -7,10 +7,10 @@ import numpy as np
 import pytest
 from ase import Atoms
 from ase_engine import FreshEMT, Player, Springs, feedback_of, spoiled
+from pal_core.errors import PalError
 
 from pal_ase.dynamics import LangevinWalker, VerletWalker
 from pal_ase.options import LangevinOptions, VerletOptions
-from pal_core.errors import PalError
 
 
 @pytest.fixture

@@ -12,11 +12,11 @@ from ase.build import molecule
 from ase.calculators.emt import EMT
 from ase.calculators.morse import MorsePotential
 from ase.calculators.singlepoint import SinglePointCalculator
+from pal_core.data import Batch
+from pal_core.kernels import Context
 
 from pal_ase.codec import atoms_to_batch
 from pal_ase.schema import SAMPLE, label_schema
-from pal_core.data import Batch
-from pal_core.kernels import Context
 from pal_schnet.model import SchnetCommittee
 from pal_schnet.options import SchnetOptions
 

@@ -4,9 +4,8 @@ from typing import ClassVar
 
 from ase.build import bulk
 from ase.calculators.emt import EMT
-from schnet_frames import SMALL, clusters, labelled, rattled
-
 from pal_core.testing import ModelContract
+from schnet_frames import SMALL, clusters, labelled, rattled
 
 
 class TestClusters(ModelContract):

@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 import torch
 from ase.build import bulk
+from pal_core.kernels import Context
 from schnet_frames import SMALL, batch_of, clusters, molecules
 
-from pal_core.kernels import Context
 from pal_schnet.model import SchnetCommittee
 from pal_schnet.options import SchnetOptions
 

@@ -3,11 +3,11 @@ from __future__ import annotations
 from typing import ClassVar
 
 import pytest
+from pal_core.spec import load_target
+from pal_core.testing import PluginContract
 from pydantic import ValidationError
 
 from pal_ase.schema import LABEL, STRESS
-from pal_core.spec import load_target
-from pal_core.testing import PluginContract
 from pal_schnet.options import SchnetOptions
 from pal_schnet.plugin import pal_kernels
 

@@ -10,10 +10,10 @@ from ase.build import bulk, molecule
 from ase.calculators.emt import EMT
 from ase.calculators.lj import LennardJones
 from ase.calculators.morse import MorsePotential
+from pal_core.data import Batch
 from schnet_frames import batch_of, clusters, copper, error, held_out, labelled, member, molecules, rattled, train
 
 from pal_ase.schema import LABEL, SAMPLE
-from pal_core.data import Batch
 from pal_schnet.model import SchnetCommittee
 
 RMD17 = Path(__file__).resolve().parents[4] / "shared" / "reference" / "mlp"

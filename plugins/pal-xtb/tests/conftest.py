@@ -9,8 +9,8 @@ from typing import Any
 
 import numpy as np
 import pytest
-
 from pal_core.kernels import Context
+
 from pal_xtb.samples import SYMBOLS
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # before tblite is imported

@@ -12,8 +12,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-
 from pal_core.kernels import OracleFailure
+
 from pal_xtb.binary import XtbProgram
 from pal_xtb.options import BinaryOptions, TbliteOptions
 from pal_xtb.oracle import Gfn1, Gfn2

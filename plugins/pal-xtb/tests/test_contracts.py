@@ -7,7 +7,6 @@ from typing import ClassVar
 
 import numpy as np
 import pytest
-
 from pal_core.testing import OracleContract, PluginContract
 
 

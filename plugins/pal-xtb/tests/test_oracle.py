@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-
 from pal_core.kernels import Context, OracleFailure
+
 from pal_xtb.options import TbliteOptions
 from pal_xtb.oracle import Gfn1, Gfn2
 from pal_xtb.output import read_gradient

@@ -6,11 +6,11 @@ import subprocess
 import sys
 
 import pytest
+from pal_core.options import KernelOptions
+from pal_core.spec import Role, load_target
 from pydantic import ValidationError
 
 from pal_ase.schema import LABEL, SAMPLE, label_schema
-from pal_core.options import KernelOptions
-from pal_core.spec import Role, load_target
 from pal_xtb.options import BinaryOptions, TbliteOptions
 from pal_xtb.plugin import pal_kernels
 

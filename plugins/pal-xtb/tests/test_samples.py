@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-
 from pal_core.kernels import Context, OracleFailure
+
 from pal_xtb.options import TbliteOptions
 from pal_xtb.samples import HEAVIEST, check_sample, electrons
 

@@ -91,7 +91,7 @@ class Child:
         os.set_blocking(write, False)
         self._frame(loaded.to_json().encode())
 
-    def _frame(self, data: bytes | bytearray) -> None:
+    def _frame(self, data: bytes | memoryview) -> None:
         self._out += len(data).to_bytes(_HEADER, "little")
         self._out += data
         self.push()
@@ -200,7 +200,8 @@ def main(arguments: list[str]) -> int:
     def send(message: m.Message) -> None:
         for item in (*notes, message):
             data = wire.encode("host", "child", item)
-            _write_all(write, len(data).to_bytes(_HEADER, "little") + data)
+            _write_all(write, len(data).to_bytes(_HEADER, "little"))
+            _write_all(write, data)
         notes.clear()
 
     assert loaded.oracle is not None  # noqa: S101 - only then is there a child
@@ -243,7 +244,7 @@ def _read_all(file: object, count: int) -> bytes:
     return b"".join(parts)
 
 
-def _write_all(file: object, data: bytes) -> None:
+def _write_all(file: object, data: bytes | memoryview) -> None:
     view = memoryview(data)
     while view:
         view = view[file.write(view) :]  # type: ignore[attr-defined]

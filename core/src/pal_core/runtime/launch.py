@@ -23,6 +23,7 @@ __all__ = ["LaunchError", "Launcher", "find_mpiexec", "mpiexec_command"]
 _POLL = 0.1
 _TAIL = 4000
 _PATIENCE = 5.0
+_LITTLE = 1 << 16
 
 
 class LaunchError(PalError):
@@ -160,7 +161,8 @@ class Launcher:
         if self._overdue:
             return f"the run has not begun within run.startup_limit = {startup_limit:g} s"
         code = None if self._process is None else self._process.returncode
-        return f"the ranks ended with code {code} before the run did"
+        full = f": the disk of {self.directory} is full" if _is_full(self.directory) else ""
+        return f"the ranks ended with code {code} before the run did{full}"
 
     def _watch(
         self,
@@ -193,6 +195,14 @@ class Launcher:
         log.seek(max(log.seek(0, os.SEEK_END) - _TAIL, 0))
         text = log.read().decode(errors="replace").strip()
         return f"the end of {self._log}:\n{text}" if text else f"nothing was printed to {self._log}"
+
+
+def _is_full(directory: Path) -> bool:
+    """Whether there is no space left, so that not even an error can have been written."""
+    try:
+        return shutil.disk_usage(directory).free < _LITTLE
+    except FileNotFoundError:
+        return False
 
 
 def _end(process: subprocess.Popen[bytes]) -> None:

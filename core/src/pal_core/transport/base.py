@@ -58,7 +58,7 @@ class LocalTransport:
 
     def __init__(self, wire: Wire) -> None:
         self._wire = wire
-        self._buffers: deque[bytearray] = deque()
+        self._buffers: deque[memoryview] = deque()
 
     def send(self, to: str, sender: str, message: Message) -> None:
         """Encode the message and keep it for the next `receive`."""

@@ -17,7 +17,7 @@ from pal_core.errors import PalError
 from pal_core.messages import Message
 from pal_core.transport.base import LONGEST_PAUSE, Delivery, sleep_until_readable
 from pal_core.transport.doorbell import Doorbell
-from pal_core.transport.wire import Wire
+from pal_core.transport.wire import Wire, fresh_buffer
 
 __all__ = ["MpiTransport", "World", "WorldError"]
 
@@ -92,7 +92,7 @@ class _Incoming:
     """A message that is being received."""
 
     request: MPI.Request
-    buffer: bytearray
+    buffer: memoryview
 
 
 class MpiTransport:
@@ -114,8 +114,8 @@ class MpiTransport:
         self._wire = wire
         self._ranks = ranks
         self._bell = bell
-        self._local: deque[bytearray] = deque()
-        self._sending: list[tuple[MPI.Request, bytearray]] = []
+        self._local: deque[memoryview] = deque()
+        self._sending: list[tuple[MPI.Request, memoryview]] = []
         self._incoming: dict[int, deque[_Incoming]] = {}
         self._status = MPI.Status()
 
@@ -135,7 +135,7 @@ class MpiTransport:
         if self._sending:
             self._sending = [s for s in self._sending if not s[0].Test()]
         while (found := self._comm.Improbe(source=MPI.ANY_SOURCE, tag=_TAG, status=self._status)) is not None:
-            buffer = bytearray(self._status.Get_count(MPI.BYTE))
+            buffer = fresh_buffer(self._status.Get_count(MPI.BYTE))
             queue = self._incoming.setdefault(self._status.Get_source(), deque())
             queue.append(_Incoming(found.Irecv([buffer, MPI.BYTE]), buffer))
         buffers, self._local = list(self._local), deque()

@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 from pal_core.data import Batch, Schema
 from pal_core.messages import KINDS, Message
 
-__all__ = ["Wire", "WireError"]
+__all__ = ["Wire", "WireError", "fresh_buffer"]
 
 _MAGIC = b"PAL1"
 _START = 8
@@ -42,6 +42,11 @@ class WireError(ValueError):
     """A buffer is not a message of this format."""
 
 
+def fresh_buffer(size: int) -> memoryview:
+    """A writable buffer of so many bytes; unlike a bytearray it isn't filled with zeros first."""
+    return np.empty(size, np.uint8).data
+
+
 class Wire:
     """Encodes and decodes messages.
 
@@ -54,7 +59,7 @@ class Wire:
     def __init__(self, schemas: Iterable[Schema]) -> None:
         self._schemas = {s.id: s for s in schemas}
 
-    def encode(self, to: str, sender: str, message: Message) -> bytearray:
+    def encode(self, to: str, sender: str, message: Message) -> memoryview:
         """One buffer that holds the message; every payload is copied once, into place.
 
         Raises
@@ -73,12 +78,16 @@ class Wire:
         for array in arrays:
             starts.append(position)
             position = _aligned(position + array.nbytes)
-        out = bytearray(position)
+        out = fresh_buffer(position)
         out[:4] = _MAGIC
         out[4:8] = len(header).to_bytes(4, "little")
-        out[_START : _START + len(header)] = header
+        end = _START + len(header)
+        out[_START:end] = header
+        out[end : _aligned(end)] = bytes(_aligned(end) - end)
         for start, array in zip(starts, arrays, strict=True):
             np.ndarray(array.shape, _little(array.dtype), out, start)[...] = array
+            end = start + array.nbytes
+            out[end : _aligned(end)] = bytes(_aligned(end) - end)
         return out
 
     def decode(self, buffer: bytearray | memoryview | bytes) -> tuple[str, str, Message]:

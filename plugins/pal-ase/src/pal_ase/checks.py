@@ -7,9 +7,9 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
+from pal_core.kernels import Context, Label, LabelCheck, Sample
 
 from pal_ase.label_options import ConsistentOptions, FiniteOptions, PlausibleOptions
-from pal_core.kernels import Context, Label, LabelCheck, Sample
 
 __all__ = ["Consistent", "Finite", "Plausible"]
 

@@ -14,11 +14,11 @@ import numpy as np
 from ase import Atoms
 from ase.stress import voigt_6_to_full_3x3_stress
 from numpy.typing import NDArray
+from pal_core.data import Batch, Field, Schema
+from pal_core.kernels import Sample
 
 from pal_ase import world
 from pal_ase.schema import SAMPLE
-from pal_core.data import Batch, Field, Schema
-from pal_core.kernels import Sample
 
 __all__ = [
     "atoms_to_batch",

@@ -63,8 +63,9 @@ def reference(output: Path, **settings: Any) -> None:
     \b
     pal reference --oracle xtb.gfn2 --structure ethanol.xyz --temperature 500 -o test.extxyz
     """  # noqa: D301 - \b is click's mark for text that must not be re-wrapped
-    from pal_ase.reference import Plan, make_reference
     from pal_core.errors import PalError
+
+    from pal_ase.reference import Plan, make_reference
 
     plan = Plan(**settings)
     try:

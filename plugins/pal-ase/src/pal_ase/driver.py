@@ -5,13 +5,13 @@ from __future__ import annotations
 from typing import Any, ClassVar
 
 from ase import Atoms
+from pal_core.errors import PalError
+from pal_core.kernels import Context, Sample, State, Stop
 
 from pal_ase import targets
 from pal_ase.options import DriverOptions
 from pal_ase.structures import placed
 from pal_ase.walker import Walker
-from pal_core.errors import PalError
-from pal_core.kernels import Context, Sample, State, Stop
 
 __all__ = ["DriverWalker"]
 

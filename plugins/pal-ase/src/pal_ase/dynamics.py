@@ -11,13 +11,13 @@ from ase import Atoms, units
 from ase.md.langevin import Langevin
 from ase.md.verlet import VelocityVerlet
 from numpy.typing import NDArray
+from pal_core import rng as streams
+from pal_core.errors import PalError
+from pal_core.kernels import Sample, State, Stop
 
 from pal_ase.options import LangevinOptions, VerletOptions
 from pal_ase.structures import draw_momenta, placed
 from pal_ase.walker import Walker
-from pal_core import rng as streams
-from pal_core.errors import PalError
-from pal_core.kernels import Sample, State, Stop
 
 __all__ = ["LangevinWalker", "VerletWalker"]
 

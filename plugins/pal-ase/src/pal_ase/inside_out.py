@@ -16,7 +16,6 @@ from ase import Atoms
 from ase.calculators.calculator import Calculator, all_changes
 from ase.stress import full_3x3_to_voigt_6_stress
 from greenlet import GreenletExit, getcurrent, greenlet
-
 from pal_core.kernels import Feedback
 
 __all__ = ["Conversation", "InsideOutCalculator"]

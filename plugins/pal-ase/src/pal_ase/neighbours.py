@@ -11,7 +11,7 @@ from ase import Atoms
 from ase.data import covalent_radii
 from ase.geometry import complete_cell
 from numpy.typing import NDArray
-from scipy.spatial import cKDTree  # type: ignore[import-untyped]
+from scipy.spatial import cKDTree
 
 __all__ = ["MARGIN", "Pairs", "lowest_height", "pairs_within"]
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any, Literal
 
+from pal_core.options import Interface, KernelOptions
 from pydantic import (
     Field,
     NonNegativeFloat,
@@ -17,7 +18,6 @@ from pydantic import (
 
 from pal_ase.schema import LABEL, SAMPLE, label_schema
 from pal_ase.targets import check_target
-from pal_core.options import Interface, KernelOptions
 
 __all__ = ["DriverOptions", "LangevinOptions", "VerletOptions", "WalkerOptions"]
 

@@ -15,12 +15,12 @@ from ase.calculators.calculator import (
 )
 from ase.data import atomic_numbers, chemical_symbols
 from numpy.typing import NDArray
+from pal_core.errors import PalError
+from pal_core.kernels import Context, FailureKind, Label, Oracle, OracleFailure, Sample
 
 from pal_ase import targets
 from pal_ase.codec import lowest_multiplicity, sample_to_atoms
 from pal_ase.label_options import CalculatorOptions
-from pal_core.errors import PalError
-from pal_core.kernels import Context, FailureKind, Label, Oracle, OracleFailure, Sample
 
 __all__ = ["CalculatorOracle"]
 

@@ -13,6 +13,11 @@ import numpy as np
 from ase import Atoms, units
 from ase.calculators.calculator import Calculator, all_changes
 from ase.md.langevin import Langevin
+from pal_core import rng as streams
+from pal_core.errors import PalError
+from pal_core.kernels import Context, Label, Oracle, OracleFailure
+from pal_core.plugins.host import PluginHost
+from pal_core.spec import Role
 from pydantic import ValidationError
 
 from pal_ase.codec import atoms_to_sample
@@ -20,11 +25,6 @@ from pal_ase.formats.extxyz import format_sample
 from pal_ase.guards import kinetic_temperature
 from pal_ase.options import LangevinOptions
 from pal_ase.structures import draw_momenta, start_structures
-from pal_core import rng as streams
-from pal_core.errors import PalError
-from pal_core.kernels import Context, Label, Oracle, OracleFailure
-from pal_core.plugins.host import PluginHost
-from pal_core.spec import Role
 
 __all__ = ["OracleCalculator", "Plan", "make_reference", "make_oracle"]
 

@@ -7,13 +7,13 @@ from pathlib import Path
 
 import numpy as np
 from ase import Atoms, units
+from pal_core.errors import PalError
+from pal_core.kernels import Sample
 
 from pal_ase.codec import atoms_to_sample, sample_to_atoms
 from pal_ase.formats.extxyz import read_images
 from pal_ase.guards import Guards
 from pal_ase.options import WalkerOptions
-from pal_core.errors import PalError
-from pal_core.kernels import Sample
 
 __all__ = ["displaced", "draw_momenta", "placed", "start_structures"]
 

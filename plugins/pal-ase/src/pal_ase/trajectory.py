@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import IO
 
 import numpy as np
+from pal_core.kernels import Feedback, Sample
 
 from pal_ase.formats.extxyz import format_frame
-from pal_core.kernels import Feedback, Sample
 
 __all__ = ["Trajectory"]
 

@@ -9,6 +9,9 @@ from typing import Any, ClassVar
 import numpy as np
 from ase import Atoms
 from numpy.typing import NDArray
+from pal_core import rng as streams
+from pal_core.errors import PalError
+from pal_core.kernels import Context, Feedback, Generator, Sample, State, Stop
 
 from pal_ase.codec import atoms_to_sample
 from pal_ase.guards import Guards
@@ -17,9 +20,6 @@ from pal_ase.options import WalkerOptions
 from pal_ase.schema import SAMPLE
 from pal_ase.structures import displaced, start_structures
 from pal_ase.trajectory import Trajectory
-from pal_core import rng as streams
-from pal_core.errors import PalError
-from pal_core.kernels import Context, Feedback, Generator, Sample, State, Stop
 
 __all__ = ["Counts", "Walker"]
 

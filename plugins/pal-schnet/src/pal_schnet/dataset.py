@@ -7,8 +7,8 @@ from collections.abc import Iterator
 import numpy as np
 import torch
 from numpy.typing import NDArray
-
 from pal_core.data import Batch
+
 from pal_schnet.graph import Graph, build
 from pal_schnet.objective import Targets
 from pal_schnet.reference import fit_references, reference_energies

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from pal_core.data import Batch
 from torch import Tensor
 
-from pal_core.data import Batch
 from pal_schnet.neighbours import half_pairs, ranges
 
 __all__ = ["Graph", "build"]

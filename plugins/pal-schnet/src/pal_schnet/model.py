@@ -9,11 +9,11 @@ from typing import Any, ClassVar
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from safetensors.numpy import load_file
-
 from pal_core.data import Batch
 from pal_core.kernels import Context, Epoch, Model, State
 from pal_core.options import KernelOptions
+from safetensors.numpy import load_file
+
 from pal_schnet.options import SchnetOptions
 from pal_schnet.parameters import Architecture, Parameters
 from pal_schnet.trainer import Trainer

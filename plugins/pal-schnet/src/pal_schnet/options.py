@@ -5,10 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Literal
 
+from pal_core.options import Interface, KernelOptions
 from pydantic import Field, NonNegativeFloat, PositiveFloat, PositiveInt, model_validator
 
 from pal_ase.schema import SAMPLE, label_schema
-from pal_core.options import Interface, KernelOptions
 
 __all__ = ["SchnetOptions"]
 

@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from pal_core.data import Batch
 
 from pal_ase.schema import label_schema
-from pal_core.data import Batch
 from pal_schnet.graph import Graph, build
 from pal_schnet.network import evaluate
 from pal_schnet.objective import Targets, physical

@@ -9,10 +9,10 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
-
 from pal_core import rng
 from pal_core.data import Batch
 from pal_core.kernels import Epoch
+
 from pal_schnet.dataset import Dataset, MiniBatch
 from pal_schnet.metrics import Sums
 from pal_schnet.network import evaluate, gradient

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-
 from pal_core.kernels import Context, Label, Oracle, OracleFailure, Sample
+
 from pal_xtb.frame import generic_frame
 from pal_xtb.options import BinaryOptions
 from pal_xtb.output import Gradient, OutputError, coordinates, read_energy, read_gradient, read_setup

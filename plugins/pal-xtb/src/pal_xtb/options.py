@@ -5,10 +5,10 @@ from __future__ import annotations
 from pathlib import PurePath
 from typing import Literal
 
+from pal_core.options import Interface, KernelOptions
 from pydantic import Field, PositiveFloat, PositiveInt, field_validator
 
 from pal_ase.schema import SAMPLE, label_schema
-from pal_core.options import Interface, KernelOptions
 
 __all__ = ["BinaryOptions", "Solvent", "TbliteOptions", "XtbOptions"]
 

@@ -7,10 +7,10 @@ from typing import ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
+from pal_core.kernels import Context, FailureKind, Label, Oracle, OracleFailure, Sample
 from tblite.exceptions import TBLiteRuntimeError
 from tblite.interface import Calculator, Result
 
-from pal_core.kernels import Context, FailureKind, Label, Oracle, OracleFailure, Sample
 from pal_xtb.options import TbliteOptions
 from pal_xtb.samples import check_sample, electrons, unpaired
 from pal_xtb.units import BOHR, HARTREE, HARTREE_PER_BOHR, KELVIN

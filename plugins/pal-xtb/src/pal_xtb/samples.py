@@ -6,7 +6,6 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-
 from pal_core.kernels import OracleFailure, Sample
 
 __all__ = ["HEAVIEST", "SYMBOLS", "check_sample", "electrons", "unpaired"]

@@ -13,12 +13,12 @@ from ase.calculators.calculator import all_properties
 from ase.calculators.singlepoint import SinglePointCalculator
 from ase.db import connect
 from ase.stress import full_3x3_to_voigt_6_stress
-
-from pal_ase.codec import atoms_to_batch, sample_to_atoms
-from pal_ase.schema import SAMPLE
 from pal_core.data import Batch, Schema
 from pal_core.errors import PalError
 from pal_core.kernels import Sample
+
+from pal_ase.codec import atoms_to_batch, sample_to_atoms
+from pal_ase.schema import SAMPLE
 
 __all__ = ["read", "write"]
 

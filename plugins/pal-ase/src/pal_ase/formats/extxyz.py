@@ -12,12 +12,12 @@ import numpy as np
 from ase import Atoms
 from ase.data import chemical_symbols
 from numpy.typing import NDArray
-
-from pal_ase.codec import atoms_to_batch
-from pal_ase.schema import SAMPLE
 from pal_core.data import Batch, Field, Schema
 from pal_core.errors import PalError
 from pal_core.kernels import Sample
+
+from pal_ase.codec import atoms_to_batch
+from pal_ase.schema import SAMPLE
 
 __all__ = ["format_frame", "format_sample", "read", "read_images", "write"]
 
