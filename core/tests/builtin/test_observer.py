@@ -21,6 +21,11 @@ def test_no_status_yet(tmp_path):
     assert read_status(tmp_path) is None
 
 
+def test_status_that_a_power_cut_has_emptied_is_none(tmp_path):
+    (tmp_path / STATUS_FILE).touch()
+    assert read_status(tmp_path) is None
+
+
 def test_reader_never_sees_half_a_status(tmp_path):
     file = StatusFile()
     file.started(tmp_path, {"n": -1})

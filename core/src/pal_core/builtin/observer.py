@@ -37,9 +37,9 @@ class StatusFile:
 
 
 def read_status(directory: Path) -> dict[str, Any] | None:
-    """The status of the run in a directory, None if there is none."""
+    """The status of the run in a directory; None if there is none, or none that can be read after a power cut."""
     try:
         status: dict[str, Any] = json.loads((directory / STATUS_FILE).read_text(encoding="utf-8"))
-    except FileNotFoundError:
+    except (FileNotFoundError, ValueError):
         return None
     return status
