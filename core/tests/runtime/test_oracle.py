@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import os
+import subprocess
+import sys
 import time
 from pathlib import Path
 
@@ -267,6 +269,39 @@ class TestChild:
         assert time.monotonic() - begin < 1.0
         assert out[-1] == ("manager", m.Halted())
         assert out.of(m.LabelFailed) == []
+
+
+HOST = """
+import sys, time
+sys.path.insert(0, {tests!r})
+from pathlib import Path
+from odd_kernels import WAYS
+from worlds import *
+from pal_core.runtime.oracle import OracleHost
+from pal_core.builtin.schema import SAMPLE
+
+setup = make_setup(Path({folder!r}), oracle=dict(kernel=odd("OddOracle"), isolate=True))
+host, out = started(OracleHost, setup, "oracle/0")
+work_until(host, out, m.Ready)
+host.receive("manager", m.Label(1, 1, Batch(SAMPLE, dict(x=[[10.0 + WAYS.index("starts others and hangs"), 0.0]]))))
+while True:
+    host.work(time.monotonic())
+    time.sleep(0.01)
+"""
+
+
+def test_nothing_is_left_when_the_host_is_killed(tmp_path):
+    code = HOST.format(tests=str(Path(__file__).parent), folder=str(tmp_path))
+    host = subprocess.Popen([sys.executable, "-c", code])
+    other = tmp_path / "run/scratch/other"
+    end = time.monotonic() + 30
+    while not other.exists() or not other.read_text():
+        assert time.monotonic() < end
+        assert host.poll() is None
+        time.sleep(0.02)
+    host.kill()
+    host.wait()
+    assert gone(int(other.read_text()), limit=20)
 
 
 class TestBuilding:

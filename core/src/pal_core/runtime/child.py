@@ -10,9 +10,11 @@ import contextlib
 import ctypes
 import fcntl
 import os
+import select
 import signal
 import subprocess
 import sys
+import time
 import traceback
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -34,6 +36,7 @@ _PR_SET_PDEATHSIG = 1
 _TAIL = 3000
 _REAP_LIMIT = 5.0
 _LOG_LIMIT = 10_000_000
+_GRACE = 4.0  # longer than the host gives an oracle to close
 
 
 def scrubbed(environment: Mapping[str, str]) -> dict[str, str]:
@@ -185,6 +188,7 @@ def main(arguments: list[str]) -> int:
     for end in (read, write):
         os.set_inheritable(end.fileno(), False)  # programs that the oracle starts would keep the pipes open
     _die_with_parent()
+    _post_guard(read.fileno(), write.fileno())
     loaded = Loaded.from_json(_read_frame(read).decode())
     wire = oracle_wire(loaded)
     scratch = Path(arguments[4])
@@ -226,6 +230,21 @@ def _die_with_parent() -> None:
     """Ask Linux to kill this process when its host dies; elsewhere the closed pipe ends it after its label."""
     with contextlib.suppress(OSError, AttributeError):
         ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+
+
+def _post_guard(read: int, write: int) -> None:
+    """Fork a process that ends the whole group when the host has died: what the oracle has started would go on.
+
+    It sees the host's end of the pipe close. The grace is for an orderly end, at which the host closes it too.
+    """
+    if os.fork():
+        return
+    os.close(write)
+    poll = select.poll()
+    poll.register(read, 0)
+    poll.poll()
+    time.sleep(_GRACE)
+    os.killpg(0, signal.SIGKILL)
 
 
 def _read_frame(file: object) -> bytes:
