@@ -8,8 +8,15 @@ from typing import ClassVar
 import numpy as np
 from numpy.typing import NDArray
 from pal_core.kernels import Context, FailureKind, Label, Oracle, OracleFailure, Sample
-from tblite.exceptions import TBLiteRuntimeError
-from tblite.interface import Calculator, Result
+
+try:
+    from tblite.exceptions import TBLiteRuntimeError
+    from tblite.interface import Calculator, Result
+except ImportError as error:
+    if "libgomp" in str(error):
+        # tblite's wheel takes GNU's OpenMP library from the system, where minimal ones have none.
+        raise ImportError(f"{error}; xtb.gfn1 and xtb.gfn2 need it: apt-get install libgomp1") from error
+    raise
 
 from pal_xtb.options import TbliteOptions
 from pal_xtb.samples import check_sample, electrons, unpaired
