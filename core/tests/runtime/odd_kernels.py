@@ -57,6 +57,10 @@ class HowOptions(ToyOracleOptions):
     how: str = Field("", description="what goes wrong, apart from labels")
 
 
+def _is_open(fd: int) -> bool:
+    return Path(f"/proc/self/fd/{fd}").exists()
+
+
 class OddOracle(ToyOracle):
     """Fails in the way that its options name, or its sample."""
 
@@ -132,6 +136,7 @@ class OddOracle(ToyOracle):
     def _tells_its_world(self) -> None:
         known = {"cwd": str(Path.cwd()), "environment": dict(os.environ), "pgid": os.getpgrp(), "pid": os.getpid()}
         known |= {"files": sorted(p.name for p in Path.cwd().iterdir())}
+        known |= {"inheritable": [fd for fd in range(64) if _is_open(fd) and os.get_inheritable(fd)]}
         (self.context.directory.parent / "world.json").write_text(json.dumps(known))
         Path("rest").mkdir()
         Path("rest/file").write_text("left behind")

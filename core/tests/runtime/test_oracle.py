@@ -20,6 +20,7 @@ from pal_core.data import Batch
 from pal_core.runtime import child as child_module
 from pal_core.runtime import oracle as module
 from pal_core.runtime.oracle import OracleHost
+from pal_core.transport.base import readable
 
 
 @pytest.fixture
@@ -242,6 +243,7 @@ class TestChild:
         world = json.loads((child.scratch / "world.json").read_text())
         assert world["cwd"] == str(child.scratch / "oracle-0")
         assert world["files"] == []
+        assert world["inheritable"] == [0, 1, 2]
         assert world["pgid"] == world["pid"] != os.getpgrp()
         environment = world["environment"]
         assert not {"OMPI_COMM_WORLD_RANK", "PMI_RANK", "SLURM_PROCID", "PAL_LAUNCHED"} & set(environment)
@@ -258,6 +260,13 @@ class TestChild:
         child.host.tick(now + 4.0)
         assert [p.busy for p in child.out.of(m.Pulse)] == pytest.approx([1.0, 1.0])
         work_until(child.host, child.out, m.Labelled)
+
+    def test_end_of_the_child_wakes_the_host(self, child):
+        child("prints a lot")
+        assert readable(child.host.files(), 0.0) == []
+        os.kill(child.host._child._process.pid, 9)
+        assert readable(child.host.files(), 10.0) == child.host.files()
+        assert child("prints a lot").request == 5
 
     def test_child_at_work_is_killed_when_the_host_halts(self, odd_oracle):
         host, out = odd_oracle("")
