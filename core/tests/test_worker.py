@@ -88,5 +88,5 @@ class TestGpus:
         monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
         if before is not None:
             monkeypatch.setenv("CUDA_VISIBLE_DEVICES", before)
-        worker._see_own_gpu(tuple(Part(f"training/{k}", "training", 1, (k,), gpu) for k, gpu in enumerate(gpus)))
+        worker._see_own_gpus(tuple(Part(f"training/{k}", "training", 1, (k,), gpu) for k, gpu in enumerate(gpus)))
         assert os.environ.get("CUDA_VISIBLE_DEVICES") == after

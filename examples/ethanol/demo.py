@@ -22,6 +22,8 @@ SETTINGS = HERE / "ethanol.toml"
 RUN = HERE / "runs" / "ethanol"
 TEST_SET = RUN.parent / "test500.extxyz"
 EVALUATION = RUN / "evaluation.json"
+LABELS, LAST, SHARE = 300, 50.0, 0.4
+"""What the example must reach: labels, last force error (meV/Å), and its share of the first."""
 
 
 def pal(*arguments: str) -> None:
@@ -78,7 +80,10 @@ def main() -> None:
     pal("export", str(SETTINGS), "--format", "extxyz", "--force")
     first, last = forces_mae(records[0]), forces_mae(records[-1])
     print(f"force MAE on 200 frames at 500 K: {first:.1f} meV/Å after the first round, {last:.1f} after the last")
-    print(f"{records[-1]['labels']} labels, {seconds:.0f} s of running; picture in {RUN / 'learning.png'}")
+    labels = records[-1]["labels"]
+    print(f"{labels} labels, {seconds:.0f} s of running; picture in {RUN / 'learning.png'}")
+    if labels < LABELS or last > LAST or last > SHARE * first:
+        sys.exit(f"less than expected: {LABELS} labels, {LAST:g} meV/Å at last and {SHARE:g} of the first error")
 
 
 if __name__ == "__main__":

@@ -70,7 +70,7 @@ class Context:
         The run directory; kernels write below ``directory / <plugin or kernel>`` only. An oracle gets a
         scratch directory of its own that is emptied before every label.
     device : str
-        ``"cpu"`` or ``"cuda"`` (the rank sees its own GPU only).
+        ``"cpu"`` or ``"cuda:0"`` (a rank sees its own GPUs only).
     note : callable
         ``note(text)`` records a sentence in the run's log and store ("walker reset: atoms too close").
     """

@@ -99,7 +99,10 @@ def _run(world: World, path: Path, accept_changes: bool) -> int:
     plan = make_plan(loaded.settings, Processes(**news["processes"]), nodes)
     parts = plan.on(world.rank)
     _log_to(loaded.directory / "logs" / f"rank-{world.rank:04d}.log")
-    _see_own_gpu(parts)
+    _see_own_gpus(parts)
+    if LAUNCHED_VARIABLE not in os.environ:
+        # Started by srun or the like: libraries that kernels will import still heed this.
+        os.environ.update(thread_variables(loaded.settings.run.threads))
     setup = Setup(loaded, plan, loaded.directory, accept_changes=accept_changes)
     neighbours = [r for r, node in enumerate(nodes) if node == nodes[world.rank]]
     bell = Doorbell(news["token"], world.rank, neighbours)
@@ -147,8 +150,8 @@ def _log_to(path: Path) -> None:
     logger.propagate = False
 
 
-def _see_own_gpu(parts: tuple[Part, ...]) -> None:
-    """Show this rank its own GPU only, before any library looks."""
+def _see_own_gpus(parts: tuple[Part, ...]) -> None:
+    """Show this rank its own GPUs only, before any library looks."""
     gpus = {p.gpu for p in parts if p.gpu is not None}
     if gpus:
         visible = os.environ.get("CUDA_VISIBLE_DEVICES")

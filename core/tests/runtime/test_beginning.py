@@ -82,10 +82,10 @@ class TestBegin:
     def test_rounds_are_those_that_all_members_have_on_disk(self, store, tmp_path):
         save_rounds(tmp_path, m0=3)
         machine = begin(make_setup(tmp_path), store)
-        assert (machine.tally.rounds, machine.plan.trained) == (0, False)
+        assert (machine.rounds.completed, machine.plan.trained) == (0, False)
         save_rounds(tmp_path, m1=2)
         machine = begin(make_setup(tmp_path), store)
-        assert (machine.tally.rounds, machine.plan.trained) == (2, True)
+        assert (machine.rounds.completed, machine.plan.trained) == (2, True)
         assert machine.rounds.before == 2
 
     def test_weights_named_by_the_options_need_no_bootstrap(self, store, tmp_path):
@@ -117,7 +117,7 @@ class TestBegin:
         )  # fmt: skip
         assert (plan.bootstrap, plan.retrain_after, plan.retries, plan.give_up_after) == (15, 7, 4, 5)
         assert (plan.queue, plan.per_walker, plan.ahead, plan.rerank, plan.serial) == (50, 6, 8, True, True)
-        assert (plan.startup_limit, plan.stop_limit, plan.final_time, plan.label_limit) == (11, 12, 13, 14)
+        assert (plan.startup_limit, plan.stop_limit, plan.final_time, plan.label_limit) == (11, 12, 13, 14 + 11)
         rules = plan.rules
         assert (rules.labels, rules.steps, rules.rounds, rules.wall_time) == (1, 2, 3, 4)
         assert (rules.uncertain, rules.window, rules.generators, rules.training) == (0.1, 20, "any", "all")

@@ -173,7 +173,7 @@ def test_context_says_who_and_where_a_kernel_is(plain, tmp_path):
     assert (context.directory, context.device) == (tmp_path / "run", "cpu")
 
 
-@pytest.mark.parametrize(("alone", "device"), [(True, "cuda"), (False, "cuda:2")])
+@pytest.mark.parametrize(("alone", "device"), [(True, "cuda:0"), (False, "cuda:2")])
 def test_device_is_the_only_one_or_one_of_all(tmp_path, alone, device):
     from dataclasses import replace
 

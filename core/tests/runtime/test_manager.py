@@ -47,7 +47,8 @@ class TestStart:
             s.say(part.address, m.Ready())
         s.say("oracle/0", m.Inspected(("an unknown element",)))
         assert (
-            "oracle pal.toy-oracle can't label a walker's first sample: an unknown element" in s.host.status()["reason"]
+            "oracle pal.toy-oracle (settings table [oracle]) can't label a walker's first sample: an unknown element"
+            in s.host.status()["reason"]
         )
         assert len(s.out.of(m.Halt)) == len(s.setup.plan.parts) - 1
 

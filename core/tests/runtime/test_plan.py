@@ -168,7 +168,17 @@ class TestPlacement:
         with pytest.raises(PlanError) as error:
             make_plan(settings(placement=rules), Processes(1, 1, 1, 2, 1), ["gpu"] * 2 + ["cpu"] * 4)
         assert error.value.message == (
-            "[[placement]] leaves a rank of node cpu without a role, while ranks are still to be placed: 1 of oracle, "
+            "[[placement]] doesn't fit node cpu: its rule and its ranks don't agree; still to be placed: 1 of oracle, "
             "1 of training"
         )
         assert error.value.hint.startswith("ranks per node: gpu 2, cpu 4; change the rule that matches cpu")
+
+    def test_stated_numbers_are_placed_before_ranks_are_filled_up(self, settings):
+        rules = [{"match": "n1", "oracle": 2}]
+        plan = make_plan(settings(placement=rules), Processes(1, 1, 1, 3, 2), ["n1"] * 4 + ["n2"] * 4)
+        assert [plan.nodes[plan.ranks[a]] for a in plan.addresses("oracle")].count("n1") == 2
+
+    def test_stated_number_that_has_no_room_or_no_ranks_is_refused(self, settings):
+        for oracle, processes in ((4, Processes(1, 1, 1, 4, 1)), (2, Processes(1, 2, 2, 1, 2))):
+            with pytest.raises(PlanError, match="doesn't fit node n1"):
+                make_plan(settings(placement=[{"match": "n1", "oracle": oracle}]), processes, ["n1"] * 4 + ["n2"] * 4)

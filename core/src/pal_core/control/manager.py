@@ -53,6 +53,8 @@ PHASES: dict[Phase, tuple[Phase, ...]] = {
     "ended": (),
 }
 """Which phase may follow which; the diagram in the docs is drawn from this table."""
+BUILDING_PATIENCE = 3.0
+"""Seconds that hosts get to halt when the start has failed."""
 
 
 @dataclass(frozen=True)
@@ -98,9 +100,13 @@ class Manager:
     buffered : sequence of int
         Samples whose labels wait to be trained on (initial data, or all labels of a resumed run).
     rounds : int
-        Training rounds completed in earlier parts of the run.
+        Number of the last training round completed in earlier parts of the run.
+    rounds_done : int
+        How many they were; fewer than the number of the last one where a round took several releases at once.
     steps : int
         Samples predicted in earlier parts of the run.
+    complete : bool
+        The last part ended by a stop rule: if one is still met, there is nothing left to do.
     """
 
     def __init__(
@@ -111,14 +117,17 @@ class Manager:
         labelled: int = 0,
         buffered: Sequence[int] = (),
         rounds: int = 0,
+        rounds_done: int = 0,
         steps: int = 0,
+        complete: bool = False,
     ) -> None:
         self.plan = plan
         self.phase: Phase = "starting"
         self.queue = OracleQueue(plan.queue, plan.per_walker)
         for ticket in waiting:
             self.queue.waiting[ticket.sample] = ticket
-        self.tally = Tally(plan.rules, labels=labelled, rounds=rounds, steps=steps)
+        self.tally = Tally(plan.rules, labels=labelled, rounds=rounds_done, steps=steps)
+        self._complete = complete
         self.rounds = Rounds(plan.trainers, plan.retrain_after, rounds)
         self.rounds.buffer.extend(buffered)
         self.outcome: v.Outcome = "done"
@@ -210,6 +219,10 @@ class Manager:
     def _begin(self) -> list[v.Action]:
         if self.phase != "starting" or self._unready:
             return []
+        met = self.tally.reason(self._now) if self._complete else None
+        if met is not None:
+            self.outcome, self.reason = "done", f"{met}: nothing left to do"
+            return self._halt_all()
         actions: list[v.Action] = [v.StartHosts()]
         if not self.plan.trainers or self.plan.trained:
             actions += self._explore()
@@ -352,7 +365,7 @@ class Manager:
     def _round_over(self, host: str, number: int) -> list[v.Action]:
         if not self.rounds.end(host, number):
             return []
-        self.tally.rounds = self.rounds.completed
+        self.tally.rounds += 1  # a round may have trained on several releases at once
         if self.phase == "bootstrapping":
             return self._explore()
         if self.phase == "running" and self.plan.rerank and self.queue.waiting and self._asked is None:
@@ -426,9 +439,13 @@ class Manager:
         return [*self._tell([*self.plan.trainers, *self.plan.oracles]), *self._halting()]
 
     def _halt_all(self) -> list[v.Action]:
-        """Halt everyone without waiting for anything: someone has failed, or nothing has begun."""
+        """Halt everyone without waiting for anything: someone has failed, or nothing has begun.
+
+        Hosts that are still building their kernels have nothing to save and are hardly waited for.
+        """
+        patience = BUILDING_PATIENCE if self.phase == "starting" else self.plan.stop_limit
         self.phase = "halting"
-        self._deadline = self._now + self.plan.stop_limit
+        self._deadline = self._now + min(patience, self.plan.stop_limit)
         return [*self._return(), *self._tell(self.plan.hosts), *self._halting()]
 
     def _gone(self, hosts: Sequence[str]) -> list[v.Action]:

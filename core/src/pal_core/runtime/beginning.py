@@ -50,7 +50,17 @@ def begin(setup: Setup, store: Store) -> Manager:
     counts = store.counts()
     made = sum(n for k, n in counts.items() if k.startswith("labels_") and k != "labels_initial")
     queued = waiting if plan.oracles else ()
-    return Manager(plan, waiting=queued, labelled=made, buffered=store.labelled(), rounds=rounds, steps=store.steps())
+    sessions = [s for s in store.sessions() if s["id"] != store.session]
+    return Manager(
+        plan,
+        waiting=queued,
+        labelled=made,
+        buffered=store.labelled(),
+        rounds=rounds,
+        rounds_done=store.rounds_done(setup.loaded.settings.model.members),
+        steps=store.steps(),
+        complete=bool(sessions) and sessions[-1]["outcome"] == "done",
+    )
 
 
 def _score(sample: StoredSample) -> float:
@@ -85,7 +95,8 @@ def _machine_plan(setup: Setup, trained: bool) -> ManagerPlan:
         rerank=settings.selection.rerank,
         serial=settings.run.schedule == "serial",
         final_time=training.final_time,
-        label_limit=oracle.timeout,
+        # A worker whose process was replaced begins to count only when the new one is ready.
+        label_limit=oracle.timeout + settings.run.startup_limit,
         startup_limit=settings.run.startup_limit,
         stop_limit=settings.run.stop_limit,
     )

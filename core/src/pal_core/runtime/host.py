@@ -47,7 +47,7 @@ class Setup:
     plan: Plan
     directory: Path
     devices: bool = True
-    """Whether a rank's GPU is the only one it sees; False within one process."""
+    """Whether a rank sees its own GPUs only, numbered from 0; False within one process."""
     accept_changes: bool = False
     """Go on although settings have changed that the stored data depend on."""
 
@@ -103,6 +103,15 @@ class Host(ABC):
         resolved: ResolvedKernel = getattr(self.setup.loaded, self.table)
         return resolved
 
+    @property
+    def device(self) -> str:
+        """``"cpu"``, or the GPU's name among those that this process sees."""
+        gpu = self.part.gpu
+        if gpu is None:
+            return "cpu"
+        mine = sorted({p.gpu for p in self.setup.plan.on(self.part.rank) if p.gpu is not None})
+        return f"cuda:{mine.index(gpu) if self.setup.devices else gpu}"
+
     def context(self, index: int) -> Context:
         """Context of this host's kernel number `index`."""
         loaded = self.setup.loaded
@@ -111,7 +120,7 @@ class Host(ABC):
             index=index,
             seed=loaded.settings.run.seed,
             directory=self.setup.directory,
-            device="cpu" if self.part.gpu is None else "cuda" if self.setup.devices else f"cuda:{self.part.gpu}",
+            device=self.device,
             note=lambda text: self.note(f"{self.part.role} {index}", text),
         )
 

@@ -16,6 +16,8 @@ from typing import IO, Any
 from pal_core.builtin.observer import STATUS_FILE, read_status
 from pal_core.errors import PalError
 from pal_core.runtime.manager import STOP_FILE
+from pal_core.store.database import FILE_NAME
+from pal_core.store.store import Store
 from pal_core.worker import LAUNCHED_VARIABLE, RANKS_VARIABLE, thread_variables
 
 __all__ = ["LaunchError", "Launcher", "find_mpiexec", "mpiexec_command"]
@@ -122,6 +124,7 @@ class Launcher:
         for left_over in (STATUS_FILE, STOP_FILE):
             (self.directory / left_over).unlink(missing_ok=True)
         self._log.write_bytes(b"")
+        begin = time.time()
         with self._log.open("a+b") as log, self._heeding_signals():
             self._process = subprocess.Popen(  # noqa: S603 - our own worker, no shell
                 self.command,
@@ -135,9 +138,23 @@ class Launcher:
                 status = self._watch(self._process, show, stop_limit, startup_limit)
             finally:
                 _end(self._process)
+            if status is not None and status["outcome"] is None:
+                status |= self._stored_end(begin)
             if status is None or status["outcome"] is None:
                 raise LaunchError(self._what_happened(startup_limit), self._last_words(log))
         return status
+
+    def _stored_end(self, begin: float) -> dict[str, Any]:
+        """How the session ended according to the store: the last status may not have reached its file."""
+        if not (self.directory / FILE_NAME).exists():
+            return {}
+        store = Store(self.directory)
+        try:
+            last = store.sessions()[-1]
+        finally:
+            store.close()
+        ended = last["outcome"] is not None and last["ended"] >= begin
+        return {"outcome": last["outcome"], "reason": last["reason"]} if ended else {}
 
     @contextlib.contextmanager
     def _heeding_signals(self) -> Iterator[None]:

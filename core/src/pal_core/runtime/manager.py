@@ -107,6 +107,7 @@ class ManagerHost:
         self._versions: dict[str, int] = {}
         self._trained_on: dict[int, int] = {}
         self._first: list[Batch] = []
+        self._heard: dict[str, float] = {}
         self._began = self._ticked = self._told = time.monotonic()
         self._tell("started")
 
@@ -132,10 +133,24 @@ class ManagerHost:
             if self._wish:
                 wish, self._wish = self._wish, ""
                 self._handle(v.StopAsked(wish))
+            self._look_for_silence(now)
             self._handle(v.Tick())
         if now - self._told >= _STATUS_EVERY and not self.left:
             self._told = now
             self._tell("progressed")
+
+    def _look_for_silence(self, now: float) -> None:
+        """A host that sends no pulse is stuck in a kernel: after the limit the run can't wait for it any longer."""
+        settings = self.setup.loaded.settings
+        if self._machine.phase not in ("bootstrapping", "running"):
+            return
+        for host, heard in self._heard.items():
+            limit = settings.run.silence_limit
+            if host.startswith("oracle/") and settings.oracle is not None:
+                limit = max(limit, settings.oracle.timeout + settings.run.stop_limit)
+            if now - heard > limit:
+                self._handle(v.HostFailed(host, f"no sign of life for {limit:g} s (run.silence_limit)"))
+                return
 
     def request_stop(self, reason: str) -> None:
         """End the run soon, to be resumed later. May be called from a signal handler."""
@@ -156,6 +171,7 @@ class ManagerHost:
         """Store what a message brings, then tell the machine."""
         if self.left:
             return
+        self._heard[sender] = time.monotonic()
         for event in self._events(sender, message):
             self._handle(event)
 
@@ -171,7 +187,8 @@ class ManagerHost:
                 yield self._broken(sender, message)
             case m.Inspected(problems):
                 kernel = self.setup.loaded.oracle.spec.name if self.setup.loaded.oracle else ""
-                yield v.Inspected(tuple(f"oracle {kernel} can't label a walker's first sample: {p}" for p in problems))
+                text = f"oracle {kernel} (settings table [oracle]) can't label a walker's first sample"
+                yield v.Inspected(tuple(f"{text}: {p}" for p in problems))
             case m.Candidates(walkers, batch):
                 yield from self._arrivals(batch, walkers, None, 0)
             case m.Selected(walkers, score, version, batch):
@@ -342,7 +359,8 @@ class ManagerHost:
                 """They are still waiting in the store."""
             case v.Abandon(hosts, doing):
                 self.abandoned = hosts
-                self._end("failed", f"no answer from {', '.join(hosts)} while {doing}")
+                cause = f"{self._machine.reason}; then " if self._machine.outcome == "failed" else ""
+                self._end("failed", f"{cause}no answer from {', '.join(hosts)} while {doing}")
             case v.Finished(outcome, reason):
                 self._end(outcome, reason)
 

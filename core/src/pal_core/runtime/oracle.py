@@ -16,6 +16,9 @@ from pal_core.runtime.labelling import Labeller
 
 __all__ = ["OracleHost"]
 
+RESPAWNS = 3
+"""Further attempts to build an oracle anew whose process was lost while it worked."""
+
 _CLOSE_LIMIT = 2.0
 """Seconds that an idle oracle in its own process may take to close."""
 
@@ -48,6 +51,7 @@ class OracleHost(Host):
         self._todo: deque[m.Label | m.Inspect] = deque()
         self._since = self._counted = 0.0
         self._voted = False
+        self._respawns = 0
         if oracle.isolate:
             self._spawn()
         else:
@@ -120,6 +124,7 @@ class OracleHost(Host):
         match message:
             case m.Ready():
                 self._ready = True
+                self._respawns = 0
                 if not self._voted:
                     self._voted = True
                     self.post("manager", message)
@@ -153,6 +158,11 @@ class OracleHost(Host):
         if child is not None:
             child.kill()
         self._child = None
+        if not self._ready and self._voted and self._respawns < RESPAWNS:
+            self._respawns += 1
+            self.note(self.address, f"{text} while it was being built anew: attempt {self._respawns + 1} follows")
+            self._spawn()
+            return
         if not self._ready:
             self.broken = True
             self.post(

@@ -194,19 +194,27 @@ def _deal_gpus(nodes: list[str], gpus: Sequence[int]) -> list[int | None]:
 
 
 def _place(rules: Sequence[NodeRule], processes: Processes, nodes: Sequence[str]) -> list[str]:
-    roles = ["controller"] * processes.controllers
+    """Role of every rank: first the numbers that rules state, then what is left, wherever a rule doesn't forbid it."""
+    roles = ["controller"] * processes.controllers + [""] * (len(nodes) - processes.controllers)
     left = {r: processes.of(r) for r in ROLES}
     if not rules or not any(nodes):
-        return roles + [r for r in ROLES for _ in range(left[r])]
+        return roles[: processes.controllers] + [r for r in ROLES for _ in range(left[r])]
     quotas = {node: _quota(rules, node) for node in dict.fromkeys(nodes)}
-    for node in nodes[processes.controllers :]:
-        role = next((r for r in ROLES if left[r] and quotas[node][r] != 0), None)
-        if role is None:
-            raise _unplaced(node, left, nodes)
-        left[role] -= 1
-        quota = quotas[node][role]
-        quotas[node][role] = None if quota is None else quota - 1
-        roles.append(role)
+    free = {node: [k for k, n in enumerate(nodes) if n == node and not roles[k]] for node in quotas}
+    for node, quota in quotas.items():
+        for role in ROLES:
+            for _ in range(quota[role] or 0):
+                if not free[node] or not left[role]:
+                    raise _unplaced(node, left, nodes)
+                roles[free[node].pop(0)] = role
+                left[role] -= 1
+    for node, ranks in free.items():
+        for rank in ranks:
+            role = next((r for r in ROLES if left[r] and quotas[node][r] is None), "")
+            if not role:
+                raise _unplaced(node, left, nodes)
+            roles[rank] = role
+            left[role] -= 1
     return roles
 
 
@@ -216,9 +224,9 @@ def _quota(rules: Sequence[NodeRule], node: str) -> dict[str, int | None]:
 
 
 def _unplaced(node: str, left: dict[str, int], nodes: Sequence[str]) -> PlanError:
-    wanting = ", ".join(f"{n} of {_RULE_KEY[r]}" for r, n in left.items() if n)
+    wanting = ", ".join(f"{n} of {_RULE_KEY[r]}" for r, n in left.items() if n) or "none"
+    counts = ", ".join(f"{n} {list(nodes).count(n)}" for n in dict.fromkeys(nodes))
     return PlanError(
-        f"[[placement]] leaves a rank of node {node} without a role, while ranks are still to be placed: {wanting}",
-        f"ranks per node: {', '.join(f'{n} {list(nodes).count(n)}' for n in dict.fromkeys(nodes))}; change the rule "
-        f"that matches {node}, or the number of ranks started there",
+        f"[[placement]] doesn't fit node {node}: its rule and its ranks don't agree; still to be placed: {wanting}",
+        f"ranks per node: {counts}; change the rule that matches {node}, `processes`, or the ranks started there",
     )

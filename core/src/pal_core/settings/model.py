@@ -51,7 +51,7 @@ class RunTable(_Table):
         "parallel", description="all kernels at once, or explore, label and train one after the other"
     )
     batching: Literal["ready", "all"] = Field(
-        "ready", description="predict what is there, or wait for every walker (lock step, reproducible)"
+        "ready", description="predict what is there, or wait for every walker (lock step)"
     )
     controllers: Literal[1, 2] = Field(1, description="ranks of the controller: one for both cycles, or one each")
     threads: PositiveInt = Field(1, description="threads per rank for numerical libraries")
@@ -60,6 +60,11 @@ class RunTable(_Table):
     )
     startup_limit: PositiveFloat = Field(
         300.0, description="time for all ranks to build their kernels", json_schema_extra=SECONDS
+    )
+    silence_limit: PositiveFloat = Field(
+        1800.0,
+        description="time in one call of a kernel after which the run fails; oracles have their timeout",
+        json_schema_extra=SECONDS,
     )
     stop_limit: PositiveFloat = Field(
         60.0, description="time for all ranks to end once told to", json_schema_extra=SECONDS
@@ -108,7 +113,9 @@ class OracleTable(KernelTable):
     """The oracle and how its failures are treated."""
 
     processes: Processes = Field(None, description=_PROCESSES)
-    timeout: PositiveFloat = Field(3600.0, description="longest time for one label", json_schema_extra=SECONDS)
+    timeout: PositiveFloat = Field(
+        3600.0, description="longest time for one label; needs isolate", json_schema_extra=SECONDS
+    )
     retries: NonNegativeInt = Field(1, description="further attempts after a failure")
     isolate: bool = Field(True, description="label in a child process, so that a crash costs one attempt only")
     queue: PositiveInt = Field(1000, description="samples that may wait; beyond it the least uncertain are dropped")

@@ -262,6 +262,11 @@ class Store(Database):
         )
         return [{**row, "metrics": json.loads(row["metrics"])} for row in rows]
 
+    def rounds_done(self, members: int) -> int:
+        """Rounds that all of so many members have ended."""
+        sql = "SELECT COUNT(*) FROM (SELECT 1 FROM rounds GROUP BY session, round HAVING COUNT(*) = ?)"
+        return int(self._run(sql, (members,))[0][0])
+
     def add_history(self, steps: int, selected: int, labels: int, waiting: int) -> None:
         """Store a point of the run's history; `steps` and `selected` count from the session's start."""
         self._write(
