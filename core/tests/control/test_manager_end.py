@@ -6,6 +6,7 @@ import pytest
 from steps import GEN, HOSTS, ORACLE, ORACLES, PRED, TRAINER, exploring, plan, run, sample, started
 
 from pal_core.control import vocabulary as v
+from pal_core.control.manager import Manager
 from pal_core.control.stopping import StopRules
 
 SOME = [v.HaltHost(h) for h in (TRAINER, *ORACLES)]
@@ -235,3 +236,21 @@ def test_closing_has_the_same_time_again():
     run(m, v.HostHalted(PRED), at=15.0)
     assert run(m, v.Tick(), at=19.0) == []
     assert run(m, v.Tick(), at=19.1) == [v.Abandon(("exchange", "prediction/1"), "halting")]
+
+
+def test_run_whose_stop_rule_is_met_already_has_nothing_left_to_do():
+    m = Manager(plan(rules=StopRules(labels=5)), labelled=5, buffered=[1, 2, 3, 4, 5], rounds=2, complete=True)
+    for host in HOSTS:
+        m.handle(v.HostReady(host), 0.0)
+    actions = m.handle(v.Inspected(), 0.0)
+    assert not [a for a in actions if isinstance(a, v.Release | v.StartWalkers | v.StartHosts)]
+    for host in HOSTS:
+        actions = m.handle(v.HostHalted(host), 1.0)
+    assert actions == [v.Finished("done", "5 labels: nothing left to do")]
+
+
+def test_failure_of_the_start_hardly_waits_for_hosts_that_are_still_building():
+    m = Manager(plan(stop_limit=60.0))
+    m.handle(v.HostFailed(TRAINER, "no such file"), 1.0)
+    assert m.handle(v.Tick(), 3.9) == []
+    assert isinstance(m.handle(v.Tick(), 4.1)[0], v.Abandon)

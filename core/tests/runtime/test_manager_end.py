@@ -186,3 +186,24 @@ class TestGoingOn:
         story()
         with pytest.raises(StoreError, match="is in use by pid"):
             Story(tmp_path)
+
+
+class TestSilence:
+    """A host stuck in a kernel sends no pulses."""
+
+    def test_host_without_a_sign_of_life_ends_the_run_by_name(self, story):
+        s = story(run={"silence_limit": 50.0}).explore()
+        for part in s.setup.plan.parts[1:]:
+            s.say(part.address, m.Pulse(0.0))
+        s.tick(49.0)
+        assert s.host.status()["phase"] == "running"
+        s.tick(51.0)
+        assert "no sign of life for 50 s (run.silence_limit)" in s.host.status()["reason"]
+
+    def test_oracles_may_be_silent_for_their_timeout(self, story):
+        s = story(run={"silence_limit": 5.0, "stop_limit": 10.0}, oracle={"timeout": 100.0}).explore()
+        s.host._heard = {"oracle/0": s.host._heard["oracle/0"]}
+        s.tick(100.0)
+        assert s.host.status()["phase"] == "running"
+        s.tick(120.0)
+        assert "oracle/0: no sign of life for 110 s" in s.host.status()["reason"]
