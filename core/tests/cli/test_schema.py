@@ -54,7 +54,7 @@ def test_schema_says_its_draft_and_has_every_table(schema):
 
 def test_units_are_in_the_descriptions_and_null_is_gone(schema):
     timeout = schema["$defs"]["OracleTable"]["properties"]["timeout"]
-    assert timeout["description"] == "longest time for one label [s]"
+    assert timeout["description"] == "longest time for one label; needs isolate [s]"
     assert '"null"' not in json.dumps(schema)
     assert "default" not in schema["$defs"]["StopTable"]["properties"]["labels"]
 

@@ -34,6 +34,7 @@ _HEADER = 8
 _CHUNK = 1 << 20
 _PR_SET_PDEATHSIG = 1
 _TAIL = 3000
+_DYING_LIMIT = 1.0
 _REAP_LIMIT = 5.0
 _LOG_LIMIT = 10_000_000
 _GRACE = 4.0  # longer than the host gives an oracle to close
@@ -67,6 +68,7 @@ class Child:
         self._log = log
         self._in = bytearray()
         self._out = bytearray()
+        self.hung_up = False
         log.parent.mkdir(parents=True, exist_ok=True)
         read, child_write = _pipe()
         child_read, write = _pipe()
@@ -123,6 +125,7 @@ class Child:
         with contextlib.suppress(BlockingIOError):
             while data := os.read(self.read_end, _CHUNK):
                 self._in += data
+            self.hung_up = True
         while len(self._in) >= _HEADER:
             end = _HEADER + int.from_bytes(self._in[:_HEADER], "little")
             if len(self._in) < end:
@@ -134,8 +137,12 @@ class Child:
     def ended(self) -> str | None:
         """How the process ended, in words, or None while it runs."""
         code = self._process.poll()
+        if code is None and self.hung_up:
+            # It has closed its pipe, so it is dying: given another label now, it would cost that one an attempt.
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                code = self._process.wait(_DYING_LIMIT)
         if code is None:
-            return None
+            return "a closed pipe" if self.hung_up else None
         if code < 0:
             with contextlib.suppress(ValueError):
                 return f"signal {-code} ({signal.Signals(-code).name})"

@@ -93,12 +93,16 @@ class OracleHost(Host):
             self._hear(message, now)
         if not self.broken:
             self._watch(child, how, now)
-        if self._child is not None and self._ready and self._flying is None and self._todo:
+        if self._may_send():
             self._flying = self._todo.popleft()
-            self._child.send(self._flying)
+            child.send(self._flying)
             self._since = self._counted = now
             worked = True
         return worked
+
+    def _may_send(self) -> bool:
+        child = self._child
+        return bool(child and not child.hung_up and self._ready and self._flying is None and self._todo)
 
     def tick(self, now: float) -> None:
         """Count the time of a label that is being made, then send the pulse."""
