@@ -181,6 +181,7 @@ class TestChild:
             """Answers and ends just after its pipe has been read."""
 
             read_end = 0
+            hung_up = False
 
             def __init__(self, *args) -> None:
                 self.dead = False
