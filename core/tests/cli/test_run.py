@@ -104,10 +104,11 @@ class TestInProcess:
         toy.write_text(toy.read_text().replace("isolate = false", "isolate = false\noptions = { fail_share = 1.0 }"))
         result = pal("run", "--in-process", "-q", "toy.toml")
         assert result.exit_code == 1
-        assert result.stderr.splitlines() == [
-            "error: the run failed: none of the bootstrap samples could be labelled",
-            "  labels made so far are kept in run",
-        ]
+        error, hint = result.stderr.splitlines()
+        assert error.startswith("error: the run failed: none of the bootstrap samples could be labelled; the last: ")
+        assert "unconverged: failed on purpose" in error
+        assert "logs/oracle-0.log" in error
+        assert hint == "  labels made so far are kept in run"
 
 
 class TestRanks:

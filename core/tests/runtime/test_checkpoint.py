@@ -91,7 +91,8 @@ def test_newest_weights_with_their_version(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("keep", "left"), [(1, [9]), (2, [1, 9]), (3, [1, 8, 9]), (5, [1, 2, 3, 8, 9]), (20, [1, 2, 3, 8, 9])]
+    ("keep", "left"),
+    [(1, [9]), (2, [1, 9]), (3, [1, 8, 9]), *((n, [1, 2, 3, 8, 9]) for n in (5, 6, 7, 8, 9, 20))],
 )
 def test_first_and_newest_rounds_are_kept(tmp_path, keep, left):
     fill(tmp_path, [1, 2, 3, 8, 9])

@@ -42,6 +42,9 @@ def export(context: click.Context, run: Path, name: str | None, output: Path | N
     try:
         write: Writer = load_target(str(spec.write))
         write(output, batch, origins)
+    except KeyError as error:
+        has = ", ".join(batch.schema)
+        raise PalError(f"{spec.name} needs the field {error}, this run has {has}", "use --format npz") from error
     except (OSError, ValueError) as error:
         raise PalError(f"{output} can't be written as {spec.name}: {error}") from error
     click.echo(f"{len(numbers)} labelled samples in {output}")

@@ -96,5 +96,6 @@ def prune_rounds(directory: Path, member: int, keep: int) -> None:
     """Keep the first round and the newest ones, `keep` files in all; the newest if it is to be one."""
     rounds = rounds_on_disk(directory, member)
     first = min(keep - 1, 1)
-    for number in rounds[first : len(rounds) - keep + first]:
+    surplus = max(len(rounds) - keep, 0)
+    for number in rounds[first : first + surplus]:
         round_file(directory, member, number).unlink(missing_ok=True)

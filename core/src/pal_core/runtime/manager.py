@@ -108,6 +108,7 @@ class ManagerHost:
         self._trained_on: dict[int, int] = {}
         self._first: list[Batch] = []
         self._heard: dict[str, float] = {}
+        self._trouble = ""
         self._began = self._ticked = self._told = time.monotonic()
         self._tell("started")
 
@@ -270,6 +271,7 @@ class ManagerHost:
         else:
             self._store.quarantine(number, reason, label)
             self._last_failure[number] = reason
+            self._trouble = f"label refused: {reason}"
             _log.warning("label of sample %d set aside: %s", number, reason)
         yield v.LabelArrived(sender, number, reason is None)
 
@@ -288,6 +290,8 @@ class ManagerHost:
             evidence=message.evidence,
         )
         self._last_failure[number] = f"{message.failure}: {message.text}"
+        log = f"logs/{sender.replace('/', '-')}.log"
+        self._trouble = f"{self._last_failure[number]} (more in {log}, or pal status)"
         _log.warning("sample %d, attempt %d on %s: %s", number, message.attempt, sender, self._last_failure[number])
         yield v.LabelMissed(sender, number, message.failure == "invalid_input")
 
@@ -386,6 +390,8 @@ class ManagerHost:
         self._post_all(self.setup.plan.addresses("training"), m.Train(number, batch, mask))
 
     def _end(self, outcome: v.Outcome, reason: str) -> None:
+        if outcome == "failed" and self._machine.failures_in_a_row and self._trouble:
+            reason = f"{reason}; the last: {self._trouble}"
         self.outcome, self.reason = outcome, reason
         self._store.end_session(outcome, reason)
         self._tell("ended")

@@ -115,9 +115,9 @@ class TrainingHost(Host):
         return True
 
     def _over(self) -> bool:
-        """Whether every member has had enough of this round, by its own judgement or because it is the first one."""
-        first = self.options.first_epochs if self._round == 1 else None
-        return all(k.epochs is None for k in self._members.values()) or (first is not None and self._had(first))
+        """Whether every member has had enough of this round: by its own judgement, or because walkers wait for it."""
+        first = self._round == 1 and self._finish is None and self._had(self.options.first_epochs)
+        return first or all(k.epochs is None for k in self._members.values())
 
     def _had(self, epochs: int) -> bool:
         active = [k for k in self._members.values() if k.epochs is not None]

@@ -96,8 +96,8 @@ class TrainingTable(_Table):
     retrain_after: PositiveInt = Field(20, description="new labels that start a training round")
     publish_every: PositiveInt = Field(5, description="epochs between two hand-overs of weights within a round")
     min_epochs: PositiveInt = Field(1, description="epochs a round lasts before new labels may end it")
-    first_epochs: PositiveInt | None = Field(
-        None, description="epochs after which the first round ends and walkers set off; left out: the model decides"
+    first_epochs: PositiveInt = Field(
+        200, description="epochs after which the first round ends at the latest and walkers set off"
     )
     final_time: float = Field(
         300.0, ge=0, description="longest last round, on all labels, after the stop rule", json_schema_extra=SECONDS
