@@ -66,8 +66,11 @@ class TestSignals:
         signals.tell(manager)
         assert manager.wishes == ["signal SIGUSR1"]
 
-    def test_other_ranks_heed_none(self, signals):
+    def test_other_ranks_live_on_and_ask_nobody(self, signals):
+        manager = Asked()  # of another rank: these signals were never told of it
         os.kill(os.getpid(), signal.SIGTERM)
+        assert manager.wishes == []
+        assert signal.getsignal(signal.SIGTERM) not in (signal.SIG_DFL, signal.SIG_IGN)
 
 
 class TestGpus:

@@ -366,8 +366,10 @@ class TestBuilding:
 
 
 def test_closing_before_the_start_is_harmless(tmp_path):
-    host, _ = make_host(OracleHost, make_setup(tmp_path, oracle={"isolate": True}), "oracle/0")
+    host, out = make_host(OracleHost, make_setup(tmp_path, oracle={"isolate": True}), "oracle/0")
     host.close()
+    assert out == []
+    assert host.files() == []
 
 
 LARGE = """
