@@ -20,16 +20,21 @@ answered   `Reply` or `Dismiss`                    never
 
 The machine itself goes through ``open -> quieting -> quiet -> closing -> closed``. While open, a batch leaves when a
 group is free, samples wait, and the batching rule is content: ``"ready"`` takes all that waits, ``"all"`` waits until
-every live walker has proposed (lock step). Paused, no walker's batch leaves; re-ranking goes on.
+every live walker has proposed (lock step) and joins the chunks in an order that doesn't depend on who was faster.
+Stepwise, every batch of walkers needs a `Resume` of its own; re-ranking goes on meanwhile.
+
+A host may be lost and come back. Without a generator host the others go on; what it had proposed is forgotten. A group
+that has lost a host goes on with the members left, if they are at least two, whose disagreement still says something;
+otherwise its batch waits, and is sent to the host again when it is back.
 
 Promises
 --------
 * every chunk is answered exactly once, by `Reply` or `Dismiss`;
-* a group has one batch at a time, and answers that nobody waits for are refused;
-* a refused event raises `IllegalEventError` and changes nothing;
+* a group has one batch at a time; a chunk or an answer that comes twice changes nothing, and one that can't be is
+  refused: it raises `IllegalEventError` and changes nothing either;
 * every generator host and every prediction host is told to halt exactly once, unless it has halted already because the
   manager told it: generator hosts as soon as their chunks are answered after `Quieten`, prediction hosts as soon as
-  their group is idle after `Close`;
+  their group is idle after `Close`; a host that is lost meanwhile counts as halted;
 * `Quiet` and `Closed` come exactly once each, after the last host concerned has halted.
 """
 
@@ -48,17 +53,19 @@ __all__ = [
     "Dismiss",
     "Exchange",
     "HaltHost",
+    "HostBack",
     "HostHalted",
+    "HostLost",
     "IllegalEventError",
     "Judge",
     "Judged",
-    "PauseExchange",
     "Predict",
     "PredictQueue",
     "Proposed",
     "Quiet",
     "Quieten",
     "RankQueue",
+    "Repeat",
     "Reply",
     "RerankAsked",
     "ResumeExchange",
@@ -90,7 +97,7 @@ class WalkersGone:
     """Walkers of a host have ended by themselves; they won't propose again."""
 
     host: str
-    count: int
+    walkers: tuple[int, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,13 +123,8 @@ class RerankAsked:
 
 
 @dataclass(frozen=True, slots=True)
-class PauseExchange:
-    """Serial schedule: no walker's batch leaves from now on."""
-
-
-@dataclass(frozen=True, slots=True)
 class ResumeExchange:
-    """Serial schedule: batches may leave again."""
+    """Stepwise: one batch of walkers may leave."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,6 +142,21 @@ class HostHalted:
     """A host has ended."""
 
     host: str
+
+
+@dataclass(frozen=True, slots=True)
+class HostLost:
+    """The process of a host is gone."""
+
+    host: str
+
+
+@dataclass(frozen=True, slots=True)
+class HostBack:
+    """A lost host runs again, on another rank; a generator host counts its chunks from `seq` on."""
+
+    host: str
+    seq: int = 0
 
 
 # --- actions
@@ -161,6 +178,14 @@ class PredictQueue:
     batch: int
     request: int
     group: int
+
+
+@dataclass(frozen=True, slots=True)
+class Repeat:
+    """Send a batch, or the samples of a request, again to this host, which was lost before it had answered."""
+
+    batch: int
+    host: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -188,7 +213,7 @@ class Reply:
 
 @dataclass(frozen=True, slots=True)
 class Dismiss:
-    """Forget a chunk: its walkers are being ended and need no answer."""
+    """Forget a chunk: its walkers are being ended, or are gone, and need no answer."""
 
     chunk: Chunk
 
@@ -216,13 +241,16 @@ Event = (
     | Answered
     | Judged
     | RerankAsked
-    | PauseExchange
     | ResumeExchange
     | Quieten
     | Close
     | HostHalted
+    | HostLost
+    | HostBack
 )
-Action = Predict | PredictQueue | Judge | RankQueue | Reply | Dismiss | HaltHost | Quiet | Closed
+Action = Predict | PredictQueue | Repeat | Judge | RankQueue | Reply | Dismiss | HaltHost | Quiet | Closed
+_FEWEST = 2
+"""Members that a standard deviation takes."""
 Phase = Literal["open", "quieting", "quiet", "closing", "closed"]
 
 PHASES: dict[Phase, tuple[Phase, ...]] = {
@@ -261,6 +289,10 @@ class Exchange:
     groups : iterable of iterable of str
         Prediction hosts of each replica of the committee.
     batching : {"ready", "all"}
+    stepwise : bool
+        Whether every batch of walkers needs a `ResumeExchange`.
+    members : mapping of str to int
+        Members on each prediction host; one each, where left out.
 
     Raises
     ------
@@ -271,8 +303,9 @@ class Exchange:
     walkers: Mapping[str, int]
     groups: Iterable[Iterable[str]]
     batching: Literal["ready", "all"] = "ready"
+    stepwise: bool = False
+    members: Mapping[str, int] = field(default_factory=dict)
     phase: Phase = "open"
-    paused: bool = False
     _waiting: deque[Chunk] = field(default_factory=deque)
     _requests: deque[int] = field(default_factory=deque)
     _flights: dict[int, _Flight] = field(default_factory=dict)
@@ -280,18 +313,21 @@ class Exchange:
     _recent: deque[Event] = field(default_factory=lambda: deque(maxlen=20))
 
     def __post_init__(self) -> None:
-        self._live = dict(self.walkers)
-        self._walkers_live = sum(self._live.values())
+        self.paused = self.stepwise
+        self._lost: set[str] = set()
+        self._orphans: set[Chunk] = set()
+        self._ended: dict[str, set[int]] = {h: set() for h in self.walkers}
+        self._walkers_live = sum(self.walkers.values())
         self._samples_waiting = 0
-        self._running = set(self._live)
+        self._running = set(self.walkers)
         self._told: set[str] = set()
-        self._expected = dict.fromkeys(self._live, 0)
+        self._expected = dict.fromkeys(self.walkers, 0)
         self._groups = tuple(tuple(g) for g in self.groups)
         self._idle = deque(range(len(self._groups)))
         self._predicting = {h for g in self._groups for h in g}
-        places = [*self._live, *(h for g in self._groups for h in g)]
+        places = [*self.walkers, *(h for g in self._groups for h in g)]
         if not all(self._groups) or len(set(places)) != len(places):
-            raise ValueError(f"a group without hosts, or a host with two places: {self._live} and {self._groups}")
+            raise ValueError(f"a group without hosts, or a host with two places: {self.walkers} and {self._groups}")
 
     def handle(self, event: Event) -> list[Action]:  # noqa: PLR0911 - one return per row of the event table
         """Take one event, return what must be done, in order.
@@ -305,17 +341,14 @@ class Exchange:
         match event:
             case Proposed(chunk):
                 return self._proposed(chunk)
-            case WalkersGone(host, count):
-                return self._gone(host, count)
+            case WalkersGone(host, walkers):
+                return self._gone(host, walkers)
             case Answered(host, batch):
                 return self._answered(host, batch)
             case Judged(batch):
                 return self._judged(batch)
             case RerankAsked(request):
                 return self._rerank(request)
-            case PauseExchange():
-                self.paused = True
-                return []
             case ResumeExchange():
                 self.paused = False
                 return self._leave()
@@ -325,6 +358,10 @@ class Exchange:
                 return self._close()
             case HostHalted(host):
                 return self._halted(host)
+            case HostLost(host):
+                return self._host_lost(host)
+            case HostBack(host, seq):
+                return self._host_back(host, seq)
 
     def _refuse(self, why: str) -> NoReturn:
         recent = "\n  ".join(str(e) for e in self._recent)
@@ -337,6 +374,10 @@ class Exchange:
     # --- chunks and batches
 
     def _proposed(self, chunk: Chunk) -> list[Action]:
+        if chunk.host in self._lost:
+            return [Dismiss(chunk)]
+        if chunk.seq < self._expected.get(chunk.host, 0):
+            return []
         self._refuse_if(chunk.host not in self._running, f"{chunk.host} is not a running generator host")
         expected = self._expected[chunk.host]
         self._refuse_if(chunk.seq != expected, f"chunk {chunk.seq} of {chunk.host}, {expected} expected")
@@ -347,10 +388,13 @@ class Exchange:
         self._samples_waiting += chunk.size
         return self._leave()
 
-    def _gone(self, host: str, count: int) -> list[Action]:
-        self._refuse_if(count > self._live.get(host, -1), f"{host} has ended more walkers than it had")
-        self._live[host] -= count
-        self._walkers_live -= count
+    def _gone(self, host: str, walkers: tuple[int, ...]) -> list[Action]:
+        if host in self._lost:
+            return []
+        ended = self._ended.get(host, set()) | set(walkers)
+        self._refuse_if(len(ended) > self.walkers.get(host, -1), f"{host} has ended more walkers than it had")
+        self._walkers_live -= len(ended) - len(self._ended[host])
+        self._ended[host] = ended
         return self._leave()
 
     def _rerank(self, request: int) -> list[Action]:
@@ -363,12 +407,13 @@ class Exchange:
         actions: list[Action] = []
         while self._idle and self._requests:
             group, request = self._idle.popleft(), self._requests.popleft()
-            batch = self._take_off(_Flight(group, set(self._groups[group]), request=request))
+            batch = self._take_off(_Flight(group, self._present(group), request=request))
             actions.append(PredictQueue(batch, request, group))
         if self._idle and self._may_leave():
             group, chunks = self._idle.popleft(), self._take_waiting()
-            batch = self._take_off(_Flight(group, set(self._groups[group]), chunks))
+            batch = self._take_off(_Flight(group, self._present(group), chunks))
             actions.append(Predict(batch, chunks, group))
+            self.paused = self.stepwise
         return actions
 
     def _may_leave(self) -> bool:
@@ -378,6 +423,8 @@ class Exchange:
 
     def _take_waiting(self) -> tuple[Chunk, ...]:
         chunks = tuple(self._waiting)
+        if self.batching == "all":
+            chunks = tuple(sorted(chunks, key=lambda c: (c.host, c.seq)))
         self._waiting.clear()
         self._samples_waiting = 0
         return chunks
@@ -390,11 +437,15 @@ class Exchange:
 
     def _answered(self, host: str, batch: int) -> list[Action]:
         flight = self._flights.get(batch)
-        if flight is None or host not in flight.missing:
+        if batch >= self._next_batch or host not in self._predicting:
             self._refuse(f"{host} answers batch {batch}, for which nobody waits")
-        flight.missing.discard(host)
-        if flight.missing:
+        if flight is None or host not in flight.missing or host in self._lost:
             return []
+        flight.missing.discard(host)
+        return [] if flight.missing else self._complete(batch, flight)
+
+    def _complete(self, batch: int, flight: _Flight) -> list[Action]:
+        """Every host of the group that is there has answered."""
         # The group is free again before the selection has judged: the next batch overlaps with judging.
         self._idle.append(flight.group)
         if flight.request is not None:
@@ -408,7 +459,64 @@ class Exchange:
         if flight is None or not flight.judging:
             self._refuse(f"batch {batch} was not to be judged")
         del self._flights[batch]
-        return [*(Reply(batch, c) for c in flight.chunks), *self._end_walkers()]
+        orphans = self._orphans.intersection(flight.chunks)
+        self._orphans -= orphans
+        replies: list[Action] = [Dismiss(c) if c in orphans else Reply(batch, c) for c in flight.chunks]
+        return [*replies, *self._end_walkers()]
+
+    # --- hosts that are lost and come back
+
+    def _host_lost(self, host: str) -> list[Action]:
+        """Forget a host; at the end of the run, for good."""
+        if host in self._lost or host not in self._running | self._predicting:
+            return []
+        self._lost.add(host)
+        if host in self._predicting:
+            return [*self._go_on_without(host), *self._end_idle_groups()]
+        self._walkers_live -= self.walkers[host] - len(self._ended[host])
+        self._ended[host] = set()
+        gone = [c for c in self._waiting if c.host == host]
+        self._waiting = deque(c for c in self._waiting if c.host != host)
+        self._samples_waiting -= sum(c.size for c in gone)
+        self._orphans.update(c for f in self._flights.values() for c in f.chunks if c.host == host)
+        return [*(Dismiss(c) for c in gone), *self._leave(), *self._end_walkers()]
+
+    def _present(self, group: int) -> set[str]:
+        """Hosts of a group to be asked: none if those left hold too few members to disagree."""
+        hosts = self._groups[group]
+        left = {h for h in hosts if h not in self._lost}
+        enough = len(left) == len(hosts) or sum(self.members.get(h, 1) for h in left) >= _FEWEST
+        return left if enough else set()
+
+    def _go_on_without(self, host: str) -> list[Action]:
+        group = next(i for i, hosts in enumerate(self._groups) if host in hosts)
+        if not self._present(group):
+            self._idle = deque(g for g in self._idle if g != group)
+            return []
+        flights = [(b, f) for b, f in self._flights.items() if host in f.missing]
+        for batch, flight in flights:
+            flight.missing.discard(host)
+            if not flight.missing:
+                return self._complete(batch, flight)
+        return []
+
+    def _host_back(self, host: str, seq: int) -> list[Action]:
+        self._refuse_if(host not in self._lost, f"{host} is back, but was never lost")
+        if self.phase != "open":
+            return []
+        self._lost.discard(host)
+        if host in self._running:
+            self._expected[host] = seq
+            self._walkers_live += self.walkers[host]
+            return []
+        group = next(i for i, hosts in enumerate(self._groups) if host in hosts)
+        if self._present(group) and group not in self._idle and not self._busy(group):
+            self._idle.append(group)
+        repeats = [Repeat(b, host) for b, f in self._flights.items() if host in f.missing]
+        return [*repeats, *self._leave()]
+
+    def _busy(self, group: int) -> bool:
+        return any(f.group == group and f.missing for f in self._flights.values())
 
     # --- the end
 
@@ -423,10 +531,10 @@ class Exchange:
         if self.phase != "quieting":
             return []
         busy = {c.host for f in self._flights.values() for c in f.chunks}
-        hosts = [h for h in self._live if h not in busy and h not in self._told]
+        hosts = [h for h in self.walkers if h not in busy and h not in self._told | self._lost]
         self._told.update(hosts)
         actions: list[Action] = [HaltHost(h) for h in hosts]
-        if not self._running:
+        if not self._running - self._lost:
             self.phase = "quiet"
             actions.append(Quiet())
         return actions
@@ -440,10 +548,11 @@ class Exchange:
     def _end_idle_groups(self) -> list[Action]:
         if self.phase != "closing":
             return []
-        hosts = dict.fromkeys(h for g in self._idle for h in self._groups[g] if h not in self._told)
+        free = (h for g, hosts in enumerate(self._groups) for h in hosts if not self._busy(g))
+        hosts = dict.fromkeys(h for h in free if h not in self._told | self._lost)
         self._told.update(hosts)
         actions: list[Action] = [HaltHost(h) for h in hosts]
-        if not self._predicting:
+        if not self._predicting - self._lost:
             self.phase = "closed"
             actions.append(Closed())
         return actions

@@ -12,7 +12,7 @@ Phases (drawn in the docs from `PHASES`):
 starting      waiting for every host to be ready; an oracle inspects the walkers' first samples
 bootstrapping no model yet: walkers' untrusted samples are labelled, then the first round is trained
 running       walkers explore; queue, dispatch, release and re-ranking go on independently
-draining      a stop rule is met or someone asked: walkers end, labels being made are awaited
+draining      a stop rule is met, time is up or someone asked: walkers end, labels being made are awaited
 finishing     the last round trains on all labels (not after an interruption)
 halting       every host is told to halt, the exchange last
 ended         `Finished` or `Abandon` has been returned
@@ -21,9 +21,18 @@ ended         `Finished` or `Abandon` has been returned
 A sample is waiting, flying (with one oracle) or done (labelled, quarantined, discarded); a failed attempt makes it
 wait again until `retries` are used up. Late or repeated answers of an oracle find no flying sample and change nothing.
 
+In the serial schedule the exchange takes one turn at a time and waits for `ResumeWalkers`; the machine goes through the
+stages exploring, labelling and training, and back. Nothing then depends on who was faster, so that a run that was
+killed can repeat itself from its last snapshot set bit by bit.
+
+A lost process costs a failed attempt (oracles) or the time until a spare rank runs its hosts again; where there is no
+spare, or in the serial schedule, which repeats itself instead, the run must begin anew from the store: `Restart`.
+
 Promises: a sample is counted once, however often its label arrives; no more labels than `StopRules.labels` are made;
-every host is told to halt exactly once; from any state a stop leads to `Finished` or, when a host stays silent
-beyond its limit, to `Abandon`. A failure of a host halts everything at once, with the stored data intact.
+no label is begun that by all that was measured can't end before `ManagerPlan.drain_at`; every host is told to halt
+exactly once; a snapshot set is committed only when every part of it is written; from any state a stop leads to
+`Finished` or, when a host stays silent beyond its limit, to `Abandon`. A failure of a host halts everything at once,
+with the stored data intact.
 """
 
 from __future__ import annotations
@@ -31,23 +40,27 @@ from __future__ import annotations
 import math
 from collections import deque
 from collections.abc import Sequence
-from dataclasses import dataclass, field
 from typing import Literal
 
 from pal_core.control import vocabulary as v
+from pal_core.control.durations import Durations
+from pal_core.control.manager_plan import ManagerPlan
 from pal_core.control.queue import HIGHEST, OracleQueue, Ticket
+from pal_core.control.roster import Roster
 from pal_core.control.rounds import Rounds
-from pal_core.control.stopping import StopRules, Tally
+from pal_core.control.sets import Sets
+from pal_core.control.stopping import Tally
 
 __all__ = ["PHASES", "Manager", "ManagerPlan"]
 
+Stage = Literal["exploring", "labelling", "training"]
 Phase = Literal["starting", "bootstrapping", "running", "draining", "finishing", "halting", "ended"]
 
 PHASES: dict[Phase, tuple[Phase, ...]] = {
     "starting": ("bootstrapping", "running", "halting", "ended"),
-    "bootstrapping": ("running", "draining", "halting"),
-    "running": ("draining", "halting"),
-    "draining": ("finishing", "halting"),
+    "bootstrapping": ("running", "draining", "halting", "ended"),
+    "running": ("draining", "halting", "ended"),
+    "draining": ("finishing", "halting", "ended"),
     "finishing": ("halting", "ended"),
     "halting": ("ended",),
     "ended": (),
@@ -55,36 +68,6 @@ PHASES: dict[Phase, tuple[Phase, ...]] = {
 """Which phase may follow which; the diagram in the docs is drawn from this table."""
 BUILDING_PATIENCE = 3.0
 """Seconds that hosts get to halt when the start has failed."""
-
-
-@dataclass(frozen=True)
-class ManagerPlan:
-    """What the manager machine knows of the run. Times in seconds."""
-
-    oracles: tuple[str, ...] = ()
-    trainers: tuple[str, ...] = ()
-    walker_hosts: tuple[str, ...] = ()
-    predictors: tuple[str, ...] = ()
-    rules: StopRules = field(default_factory=StopRules)
-    bootstrap: int = 0
-    trained: bool = False
-    retrain_after: int = 20
-    retries: int = 1
-    give_up_after: int = 20
-    queue: int = 1000
-    per_walker: int | None = None
-    ahead: int | None = None
-    rerank: bool = False
-    serial: bool = False
-    final_time: float = 300.0
-    label_limit: float = 3600.0
-    startup_limit: float = 300.0
-    stop_limit: float = 60.0
-
-    @property
-    def hosts(self) -> tuple[str, ...]:
-        """Every host but the manager itself."""
-        return ("exchange", *self.walker_hosts, *self.predictors, *self.trainers, *self.oracles)
 
 
 class Manager:
@@ -107,6 +90,12 @@ class Manager:
         Samples predicted in earlier parts of the run.
     complete : bool
         The last part ended by a stop rule: if one is still met, there is nothing left to do.
+    stage : {"exploring", "labelling"}
+        Where the serial schedule goes on.
+    window : sequence of (int, int)
+        Samples predicted and selected of the last turns, for the rule of convergence.
+    last_set : int
+        Number of the newest snapshot set.
     """
 
     def __init__(
@@ -120,6 +109,9 @@ class Manager:
         rounds_done: int = 0,
         steps: int = 0,
         complete: bool = False,
+        stage: Stage = "exploring",
+        window: Sequence[tuple[int, int]] = (),
+        last_set: int = 0,
     ) -> None:
         self.plan = plan
         self.phase: Phase = "starting"
@@ -127,6 +119,7 @@ class Manager:
         for ticket in waiting:
             self.queue.waiting[ticket.sample] = ticket
         self.tally = Tally(plan.rules, labels=labelled, rounds=rounds_done, steps=steps)
+        self.tally.window.extend(window)
         self._complete = complete
         self.rounds = Rounds(plan.trainers, plan.retrain_after, rounds)
         self.rounds.buffer.extend(buffered)
@@ -134,18 +127,20 @@ class Manager:
         self.reason = ""
         self.failures_in_a_row = 0
         self.quarantined = 0
+        self.stage: Stage = stage if plan.serial else "exploring"
+        self.sets = Sets(plan.stateful, plan.snapshot_every, last_set)
+        self.durations = Durations()
         self._idle = deque(plan.oracles)
         self._since: dict[str, float] = {}
-        self._unready = set(plan.hosts)
-        self._running = set(plan.hosts)
-        self._told: set[str] = set()
+        self._roster = Roster(plan.hosts, plan.spares)
         self._bootstrap_missing = 0
-        self._exploring = False
+        self._turn_over = True
         self._walkers_quiet = False
         self._closing = False
+        self._last_set: int | None = None
+        self._was_running = False
         self._asked: tuple[int, tuple[int, ...]] | None = None
         self._requests = 0
-        self._labelling = False
         self._dropped = 0
         self._deadline = plan.startup_limit
         self._now = 0.0
@@ -155,7 +150,7 @@ class Manager:
         self._now = now
         if self.phase == "ended":
             return []
-        actions = self._react(event)
+        actions = self._react(event) + self._time_is_up()
         if self.phase in ("bootstrapping", "running"):
             actions += self._go_on()
         if self.phase == "draining":
@@ -172,15 +167,19 @@ class Manager:
                 return self._fail("; ".join(problems)) if problems else self._begin()
             case v.SampleArrived():
                 return self._sample(event)
-            case v.LabelArrived(host, sample, admitted):
-                return self._label(host, sample, admitted)
-            case v.LabelMissed(host, sample, final):
-                return self._missed(host, sample, final)
+            case v.LabelArrived():
+                return self._label(event)
+            case v.LabelMissed():
+                return self._missed(event)
+            case v.HostsLost(hosts, why):
+                return self._lost(hosts, why)
+            case v.StateSaved(host, number, written):
+                return self._saved(host, number, written)
             case v.Predicted(samples, selected):
                 self.tally.predicted(samples, selected)
-            case v.WalkersEnded(count, reason):
-                self.tally.walkers_ended += count
-                self.tally.last_reason = reason
+                self._turn_over = True
+            case v.WalkersEnded(walkers, reason, disabled):
+                return self._walkers_ended(walkers, reason, disabled)
             case v.MemberAsksStop(member, reason):
                 self.tally.wishes[member] = reason
             case v.QueueRanked(request, kept):
@@ -194,10 +193,10 @@ class Manager:
                 return self._training_over()
             case v.WalkersQuiet():
                 self._walkers_quiet = True
-                return self._gone(self.plan.walker_hosts)
-            case v.ExchangeClosed():
-                return self._gone(("exchange", *self.plan.walker_hosts, *self.plan.predictors))
-            case v.HostHalted(host):
+                return self._halting()
+            case v.HostHalted(host, saved):
+                if saved:
+                    self._roster.saved.add(host)
                 return self._gone((host,))
             case v.StopAsked(reason):
                 return self._stop("interrupted", reason)
@@ -208,18 +207,19 @@ class Manager:
     # --- start
 
     def _host_ready(self, host: str) -> list[v.Action]:
-        if host not in self._unready:
-            return []
-        self._unready.remove(host)
-        if self._unready or self.phase != "starting":
+        if self._roster.back(host):
+            if host in self.plan.oracles:
+                self._free(host)
+            return [v.Welcome(host)]
+        if not self._roster.ready(host) or self._roster.unready or self.phase != "starting":
             return []
         self._deadline = self._now + self.plan.startup_limit
         return [v.InspectFirst(self.plan.oracles[0])] if self.plan.oracles else self._begin()
 
     def _begin(self) -> list[v.Action]:
-        if self.phase != "starting" or self._unready:
+        if self.phase != "starting" or self._roster.unready:
             return []
-        met = self.tally.reason(self._now) if self._complete else None
+        met = self.tally.reason() if self._complete else None
         if met is not None:
             self.outcome, self.reason = "done", f"{met}: nothing left to do"
             return self._halt_all()
@@ -235,13 +235,15 @@ class Manager:
                     actions.append(v.AskBootstrap(self._bootstrap_missing))
             if waiting:
                 return actions  # a bootstrap was cut short: the first round waits for the rest of its labels
-        if self.plan.trainers and self.rounds.buffer:
+        if self.plan.trainers and self.rounds.buffer and self.stage != "labelling":
+            self.stage = "training" if self.plan.serial else self.stage
             actions.append(v.Release(*self.rounds.release()))
         return actions
 
     def _explore(self) -> list[v.Action]:
         self.phase = "running"
-        self._exploring = True
+        self._was_running = True
+        self.sets.abandon(self._now)  # the first one comes after a whole interval
         return [v.StartWalkers()]
 
     # --- samples and labels
@@ -249,10 +251,10 @@ class Manager:
     def _sample(self, event: v.SampleArrived) -> list[v.Action]:
         if event.bootstrap:
             self._bootstrap_missing = max(self._bootstrap_missing - 1, 0)
-        if self.phase not in ("bootstrapping", "running"):
+        if self.phase not in ("bootstrapping", "running") and self.outcome != "interrupted":
             return [v.Discard((event.sample,), "stopping")]
         score = math.inf if event.bootstrap else min(event.score, HIGHEST)
-        dropped = self.queue.put(Ticket(event.sample, event.walker, score))
+        dropped = self.queue.put(Ticket(event.sample, event.walker, score, size=event.size))
         self._dropped += dropped is not None
         if dropped == event.sample:
             return [v.Discard((dropped,), "queue full")]
@@ -264,27 +266,30 @@ class Manager:
         if host not in self._idle:
             self._idle.append(host)
 
-    def _label(self, host: str, sample: int, admitted: bool) -> list[v.Action]:
-        ticket = self.queue.land(host, sample)
+    def _label(self, event: v.LabelArrived) -> list[v.Action]:
+        ticket = self.queue.land(event.host, event.sample, event.attempt)
         if ticket is None:
             return []
-        self._free(host)
-        if admitted:
+        self._free(event.host)
+        if event.seconds is not None:
+            self.durations.add(ticket.size, event.seconds)
+        if event.admitted:
             self.failures_in_a_row = 0
             self.tally.labels += 1
-            self.rounds.buffer.append(sample)
+            self.rounds.buffer.append(event.sample)
             return []
-        return self._given_up(sample, ticket.attempts + 1)
+        return self._given_up(event.sample, ticket.attempts + 1)
 
-    def _missed(self, host: str, sample: int, final: bool) -> list[v.Action]:
-        ticket = self.queue.land(host, sample)
+    def _missed(self, event: v.LabelMissed) -> list[v.Action]:
+        ticket = self.queue.land(event.host, event.sample, event.attempt)
         if ticket is None:
             return []
-        self._free(host)
+        if not event.lost:
+            self._free(event.host)
         ticket.attempts += 1
-        ticket.tried.add(host)
-        if final or ticket.attempts > self.plan.retries:
-            return self._given_up(sample, ticket.attempts)
+        ticket.tried.add(event.host)
+        if event.final or ticket.attempts > self.plan.retries:
+            return self._given_up(event.sample, ticket.attempts)
         self.queue.put_back(ticket)
         return []
 
@@ -301,7 +306,7 @@ class Manager:
         actions: list[v.Action] = []
         while self._idle and self._may_dispatch():
             host = self._idle.popleft()
-            ticket = self.queue.take(host)
+            ticket = self.queue.take(host, self._can_end)
             if ticket is None:
                 self._idle.appendleft(host)
                 break
@@ -309,8 +314,15 @@ class Manager:
             actions.append(v.Dispatch(host, ticket.sample, ticket.attempts + 1))
         return actions
 
+    def _can_end(self, ticket: Ticket) -> bool:
+        """Whether a label begun now ends before the run must, by all that was measured."""
+        last = self.plan.drain_at
+        if last is None:
+            return True
+        return self._now + (self.durations.estimate(ticket.size) or 0.0) <= last
+
     def _may_dispatch(self) -> bool:
-        if self.plan.serial and self.phase == "running" and not self._labelling:
+        if self.plan.serial and self.phase == "running" and self.stage == "exploring":
             return False
         left = self.tally.labels_left
         if left is not None and len(self.queue.flying) >= left:
@@ -324,7 +336,7 @@ class Manager:
     # --- the steady state, after every event
 
     def _go_on(self) -> list[v.Action]:
-        reason = self.tally.reason(self._now)
+        reason = self.tally.reason()
         if reason is not None:
             return self._stop("done", reason)
         if self.phase == "bootstrapping":
@@ -332,6 +344,8 @@ class Manager:
         if self.plan.serial:
             return self._serial() + self._dispatch()
         actions: list[v.Action] = [v.Release(*self.rounds.release())] if self.rounds.due else []
+        if self.phase == "running" and self.sets.due(self._now) and not self._roster.away:
+            actions.append(v.TakeSet(self.sets.begin()))
         return actions + self._dispatch()
 
     def _bootstrapped(self) -> list[v.Action]:
@@ -344,16 +358,26 @@ class Manager:
 
     def _serial(self) -> list[v.Action]:
         """Explore until a release is worth of samples, then label all of them, then train, then explore again."""
-        if not self._labelling:
-            if not self.plan.oracles or not self._explored_enough:
-                return []
-            self._labelling = True
-            return [v.PauseWalkers()]
+        if self.stage == "exploring":
+            return self._next_turn()
         if self.queue.waiting or self.queue.flying or self.rounds.completed < self.rounds.released:
             return []
         if self.rounds.buffer and self.plan.trainers:
+            self.stage = "training"
             return [v.Release(*self.rounds.release())]
-        self._labelling, self._dropped = False, 0
+        self.stage, self._dropped = "exploring", 0
+        return self._next_turn()
+
+    def _next_turn(self) -> list[v.Action]:
+        """Between two turns of the exchange nothing is under way: the moment to change the stage, or for a set."""
+        if not self._turn_over or self.sets.open:
+            return []
+        if self.plan.oracles and self._explored_enough:
+            self.stage = "labelling"
+            return []
+        if self.sets.due(self._now):
+            return [v.TakeSet(self.sets.begin())]
+        self._turn_over = False
         return [v.ResumeWalkers()]
 
     @property
@@ -381,6 +405,82 @@ class Manager:
         self._asked = None
         return [v.Discard(tuple(dropped), "reranked")] if dropped else []
 
+    # --- faults
+
+    def _walkers_ended(self, walkers: tuple[int, ...], reason: str, disabled: bool) -> list[v.Action]:
+        tally = self.tally
+        tally.ended.update(walkers)
+        tally.disabled.update(walkers if disabled else ())
+        tally.last_reason = reason
+        if len(tally.disabled) >= tally.rules.walkers and self.phase in ("bootstrapping", "running"):
+            return self._fail(f"every walker has been disabled; the last: {reason}")
+        return []
+
+    def _lost(self, hosts: tuple[str, ...], why: str) -> list[v.Action]:
+        """The process of these hosts is gone."""
+        if not hosts:
+            self._roster.spares -= 1
+            return []
+        if not self._can_lose(hosts):
+            return self._restart(why)
+        self.sets.abandon(self._now)
+        if self.phase not in ("bootstrapping", "running"):
+            return self._retire(hosts)
+        actions: list[v.Action] = []
+        for host in hosts:
+            if host in self._idle:
+                self._idle.remove(host)
+            self._since.pop(host, None)
+            ticket = self.queue.flying.get(host)
+            if ticket is not None:
+                actions += self._missed(v.LabelMissed(host, ticket.sample, lost=True))
+        if self._roster.lost(hosts, self._now):
+            return [*actions, v.Replace(hosts)]
+        left = self._roster.running - set(hosts)
+        if set(hosts) <= set(self.plan.oracles) and left & set(self.plan.oracles):
+            return [*actions, *self._retire(hosts)]
+        return self._restart(f"{why}; no spare rank is left")
+
+    def _can_lose(self, hosts: tuple[str, ...]) -> bool:
+        """Whether the others can go on, or to the end, when these hosts are lost."""
+        if self.phase == "starting" or "exchange" in hosts:
+            return False
+        if self.phase == "bootstrapping" and set(hosts) & set(self.plan.walker_hosts):
+            return False  # nobody knows which of the samples asked for will still come
+        return not self.plan.serial or self.phase not in ("bootstrapping", "running")
+
+    def _retire(self, hosts: tuple[str, ...]) -> list[v.Action]:
+        """Go on, or to the end, without these hosts."""
+        landed = [self.queue.flying.pop(h).sample for h in hosts if h in self.queue.flying]
+        returned: list[v.Action] = [v.ReturnToQueue(tuple(landed))] if landed else []
+        self.rounds.finished.update(h for h in hosts if h in self.plan.trainers)
+        return [*returned, v.Forgo(hosts), *self._gone(hosts), *self._training_over()]
+
+    def _restart(self, reason: str) -> list[v.Action]:
+        self.phase = "ended"
+        self.reason = reason
+        return [v.Restart(reason)]
+
+    # --- snapshot sets
+
+    def _saved(self, host: str, number: int, written: bool) -> list[v.Action]:
+        if not written:
+            if number == self.sets.number:
+                self.sets.abandon(self._now)
+            return []
+        return [v.CommitSet(number)] if self.sets.saved(host, number, self._now) else []
+
+    def _last_commit(self) -> list[v.Action]:
+        """Commit what the hosts have written when they halted, if it is whole.
+
+        In the serial schedule also only if the run could repeat itself from there: not out of the middle of training.
+        """
+        whole = self._last_set is not None and self._roster.saved >= set(self.plan.stateful)
+        exact = not self.plan.serial or (self._was_running and self.rounds.completed == self.rounds.released)
+        if not whole or not exact or self.outcome == "failed":
+            return []
+        return [v.CommitSet(self.sets.number)]
+
     # --- the end
 
     def _stop(self, outcome: v.Outcome, reason: str) -> list[v.Action]:
@@ -391,9 +491,23 @@ class Manager:
             return self._hurry(outcome, reason)
         self.phase = "draining"
         self.outcome, self.reason = outcome, reason
-        longest = self.plan.stop_limit if outcome == "interrupted" else self.plan.label_limit + self.plan.stop_limit
+        longest = self._patience if outcome == "interrupted" else self.plan.label_limit + self.plan.stop_limit
         self._deadline = self._now + longest
-        return [v.QuietenExchange()]
+        self._last_set = self.sets.begin()
+        return [v.QuietenExchange(self._last_set), *self._forgo_absent()]
+
+    @property
+    def _patience(self) -> float:
+        """Seconds that labels being made may still take once the run is to end."""
+        if self.plan.end is None or self.plan.drain_at is None or self._now < self.plan.drain_at:
+            return self.plan.stop_limit
+        return (self.plan.end - self.plan.drain_at) / 2
+
+    def _time_is_up(self) -> list[v.Action]:
+        last = self.plan.drain_at
+        if last is None or self._now < last or self.phase in ("halting", "ended") or self.outcome == "interrupted":
+            return []
+        return self._stop("interrupted", f"time is up: {self.plan.end:g} s")
 
     def _hurry(self, outcome: v.Outcome, reason: str) -> list[v.Action]:
         """Someone asks to stop a run that is ending by a rule: labels have less time, training none."""
@@ -402,7 +516,7 @@ class Manager:
         self.outcome, self.reason = outcome, reason
         if self.phase == "finishing":
             return self._halt_some()
-        self._deadline = min(self._deadline, self._now + self.plan.stop_limit)
+        self._deadline = min(self._deadline, self._now + self._patience)
         return []
 
     def _fail(self, reason: str) -> list[v.Action]:
@@ -428,9 +542,7 @@ class Manager:
         return self._halt_some()
 
     def _tell(self, hosts: Sequence[str]) -> list[v.Action]:
-        fresh = [h for h in hosts if h not in self._told]
-        self._told.update(fresh)
-        return [v.HaltHost(h) for h in fresh]
+        return [v.HaltHost(h, self._last_set or 0) for h in self._roster.tell(hosts)]
 
     def _halt_some(self) -> list[v.Action]:
         """Halt trainers and oracles; the exchange ends when they and the walkers have."""
@@ -446,12 +558,17 @@ class Manager:
         patience = BUILDING_PATIENCE if self.phase == "starting" else self.plan.stop_limit
         self.phase = "halting"
         self._deadline = self._now + min(patience, self.plan.stop_limit)
-        return [*self._return(), *self._tell(self.plan.hosts), *self._halting()]
+        return [*self._return(), *self._forgo_absent(), *self._tell(self.plan.hosts), *self._halting()]
+
+    def _forgo_absent(self) -> list[v.Action]:
+        """At the end nobody waits for a lost host to come back."""
+        absent = tuple(self._roster.away)
+        self._roster.away.clear()
+        return self._retire(absent) if absent else []
 
     def _gone(self, hosts: Sequence[str]) -> list[v.Action]:
         """These hosts have halted; who hasn't been told by this machine has been told by the exchange."""
-        self._running.difference_update(hosts)
-        self._told.update(hosts)
+        self._roster.gone(hosts)
         return self._halting()
 
     def _return(self) -> list[v.Action]:
@@ -462,11 +579,12 @@ class Manager:
     def _halting(self) -> list[v.Action]:
         if self.phase != "halting":
             return []
-        if not self._running:
+        roster = self._roster
+        if not roster.running:
             self.phase = "ended"
-            return [v.Finished(self.outcome, self.reason)]
+            return [*self._last_commit(), v.Finished(self.outcome, self.reason)]
         others = {*self.plan.trainers, *self.plan.oracles}
-        if self._closing or "exchange" in self._told or not self._walkers_quiet or self._running & others:
+        if self._closing or "exchange" in roster.told or not self._walkers_quiet or roster.running & others:
             return []
         self._closing = True
         self._deadline = self._now + self.plan.stop_limit
@@ -475,20 +593,24 @@ class Manager:
     @property
     def _awaited(self) -> set[str]:
         """Hosts whose answer this phase waits for."""
+        running = self._roster.running
         if self.phase == "starting":
-            return self._unready or set(self.plan.oracles[:1])
+            return self._roster.unready or set(self.plan.oracles[:1])
         if self.phase == "finishing":
             return set(self.rounds.hosts) - self.rounds.finished
         if self._closing:
-            return self._running
-        silent = self._running & self._told
-        return silent if self._walkers_quiet else silent | self._running & {"exchange", *self.plan.walker_hosts}
+            return running
+        silent = running & self._roster.told
+        return silent if self._walkers_quiet else silent | running & {"exchange", *self.plan.walker_hosts}
 
     def _overdue(self) -> list[v.Action]:
         limit = self.plan.label_limit + self.plan.stop_limit
         late = [h for h, t in self._since.items() if self._now - t > limit and h in self.queue.flying]
         if late and self.phase in ("bootstrapping", "running"):
-            return self._fail(f"{late[0]} has been silent for {limit:g} s, longer than the oracle's timeout")
+            return self._restart(f"{late[0]} has been silent for {limit:g} s, longer than the oracle's timeout")
+        missing_ranks = self._roster.overdue(self._now - self.plan.startup_limit)
+        if missing_ranks:
+            return self._restart(f"{', '.join(missing_ranks)} didn't begin anew within {self.plan.startup_limit:g} s")
         if self.phase in ("bootstrapping", "running") or self._now <= self._deadline:
             return []
         if self.phase == "draining":

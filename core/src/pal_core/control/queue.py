@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 
 __all__ = ["HIGHEST", "OracleQueue", "Ticket"]
@@ -28,6 +28,8 @@ class Ticket:
         Attempts that have failed.
     tried : set of str
         Oracles that have failed on it.
+    size : int
+        What the duration of its label depends on (atoms).
     """
 
     sample: int
@@ -35,6 +37,7 @@ class Ticket:
     score: float = math.inf
     attempts: int = 0
     tried: set[str] = field(default_factory=set)
+    size: int = 1
 
     def __post_init__(self) -> None:
         if math.isnan(self.score):
@@ -83,23 +86,24 @@ class OracleQueue:
         del self.waiting[least.sample]
         return least.sample
 
-    def take(self, oracle: str) -> Ticket | None:
-        """Hand the next sample to an idle oracle; one that it has failed on only if it has failed on all that wait.
+    def take(self, oracle: str, fits: Callable[[Ticket], bool] = lambda _: True) -> Ticket | None:
+        """Hand the next sample that fits to an idle oracle; one that it has failed on only if there is no other.
 
-        Returns None if nothing waits.
+        Returns None if nothing that fits waits.
         """
-        if not self.waiting:
+        waiting = self.waiting.values()
+        chosen = next((t for t in waiting if oracle not in t.tried and fits(t)), None)
+        ticket = chosen or next((t for t in waiting if fits(t)), None)
+        if ticket is None:
             return None
-        chosen = next((t for t in self.waiting.values() if oracle not in t.tried), None)
-        ticket = chosen or next(iter(self.waiting.values()))
         del self.waiting[ticket.sample]
         self.flying[oracle] = ticket
         return ticket
 
-    def land(self, oracle: str, sample: int) -> Ticket | None:
-        """The oracle has answered for `sample`; None if it wasn't working on it."""
+    def land(self, oracle: str, sample: int, attempt: int | None = None) -> Ticket | None:
+        """The oracle has answered for `sample`; None if it wasn't working on it, or on another attempt at it."""
         ticket = self.flying.get(oracle)
-        if ticket is None or ticket.sample != sample:
+        if ticket is None or ticket.sample != sample or attempt not in (None, ticket.attempts + 1):
             return None
         return self.flying.pop(oracle)
 

@@ -52,8 +52,8 @@ class Rounds:
         return bool(self.hosts) and len(self.buffer) >= self.retrain_after
 
     def release(self) -> tuple[int, tuple[int, ...]]:
-        """Empty the buffer into a new round: its number and its samples."""
-        samples, self.buffer = tuple(self.buffer), []
+        """Empty the buffer into a new round: its number and its samples, ascending in whatever order they came."""
+        samples, self.buffer = tuple(sorted(self.buffer)), []
         self.sizes.append(len(samples))
         return self.released, samples
 

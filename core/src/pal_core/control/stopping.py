@@ -11,12 +11,11 @@ __all__ = ["StopRules", "Tally"]
 
 @dataclass(frozen=True)
 class StopRules:
-    """Limits; None means no such rule. Times are in seconds. `walkers` and `members` are how many there are."""
+    """Limits; None means no such rule. `walkers` and `members` are how many there are."""
 
     labels: int | None = None
     steps: int | None = None
     rounds: int | None = None
-    wall_time: float | None = None
     uncertain: float | None = None
     window: int = 1000
     generators: Literal["any", "all"] = "all"
@@ -34,10 +33,11 @@ class Tally:
     steps: int = 0
     selected: int = 0
     rounds: int = 0
-    walkers_ended: int = 0
+    ended: set[int] = field(default_factory=set)
+    disabled: set[int] = field(default_factory=set)
     wishes: dict[int, str] = field(default_factory=dict)
     last_reason: str = ""
-    _window: deque[tuple[int, int]] = field(default_factory=deque)
+    window: deque[tuple[int, int]] = field(default_factory=deque)
 
     def predicted(self, samples: int, selected: int) -> None:
         """Count predicted samples; the window keeps as many of the last calls as hold `StopRules.window` samples."""
@@ -45,23 +45,23 @@ class Tally:
             return
         self.steps += samples
         self.selected += selected
-        self._window.append((samples, selected))
-        total = sum(s for s, _ in self._window)
-        while self._window and total - self._window[0][0] >= self.rules.window:
-            total -= self._window.popleft()[0]
+        self.window.append((samples, selected))
+        total = sum(s for s, _ in self.window)
+        while self.window and total - self.window[0][0] >= self.rules.window:
+            total -= self.window.popleft()[0]
 
     @property
     def uncertain_share(self) -> float | None:
         """Share of selected samples over the window; None before anything was predicted."""
-        samples = sum(s for s, _ in self._window)
-        return sum(n for _, n in self._window) / samples if samples else None
+        samples = sum(s for s, _ in self.window)
+        return sum(n for _, n in self.window) / samples if samples else None
 
     @property
     def labels_left(self) -> int | None:
         """Labels that may still be made; None without such a rule."""
         return None if self.rules.labels is None else max(self.rules.labels - self.labels, 0)
 
-    def reason(self, now: float) -> str | None:
+    def reason(self) -> str | None:
         """The rule that is met, in words, or None."""
         r = self.rules
         if self.labels_left == 0:
@@ -70,13 +70,12 @@ class Tally:
             return f"{self.steps} steps"
         if r.rounds is not None and self.rounds >= r.rounds:
             return f"{self.rounds} training rounds"
-        if r.wall_time is not None and now >= r.wall_time:
-            return f"wall time of {r.wall_time:g} s"
         return self._wish() or self._converged()
 
     def _wish(self) -> str | None:
-        if self.walkers_ended and self.walkers_ended >= (1 if self.rules.generators == "any" else self.rules.walkers):
-            return f"{self.walkers_ended} of {self.rules.walkers} walkers ended ({self.last_reason})"
+        ended = len(self.ended)
+        if ended and ended >= (1 if self.rules.generators == "any" else self.rules.walkers):
+            return f"{ended} of {self.rules.walkers} walkers ended ({self.last_reason})"
         if self.wishes and len(self.wishes) >= (1 if self.rules.training == "any" else self.rules.members):
             member, why = next(iter(self.wishes.items()))
             return f"training of member {member} asked to stop ({why})"
@@ -84,7 +83,7 @@ class Tally:
 
     def _converged(self) -> str | None:
         share = self.uncertain_share
-        if self.rules.uncertain is None or share is None or sum(s for s, _ in self._window) < self.rules.window:
+        if self.rules.uncertain is None or share is None or sum(s for s, _ in self.window) < self.rules.window:
             return None
         if share > self.rules.uncertain:
             return None

@@ -11,16 +11,18 @@ __all__ = [
     "AskBootstrap",
     "AskRerank",
     "CloseExchange",
+    "CommitSet",
     "Discard",
     "Dispatch",
     "Event",
-    "ExchangeClosed",
     "FinishTraining",
     "Finished",
+    "Forgo",
     "HaltHost",
     "HostFailed",
     "HostHalted",
     "HostReady",
+    "HostsLost",
     "InspectFirst",
     "Inspected",
     "Keep",
@@ -28,12 +30,13 @@ __all__ = [
     "LabelMissed",
     "MemberAsksStop",
     "Outcome",
-    "PauseWalkers",
     "Predicted",
     "QuarantineSample",
     "QueueRanked",
     "QuietenExchange",
     "Release",
+    "Replace",
+    "Restart",
     "ResumeWalkers",
     "ReturnToQueue",
     "RoundOver",
@@ -41,11 +44,14 @@ __all__ = [
     "SampleArrived",
     "StartHosts",
     "StartWalkers",
+    "StateSaved",
     "StopAsked",
+    "TakeSet",
     "Tick",
     "TrainingOver",
     "WalkersEnded",
     "WalkersQuiet",
+    "Welcome",
 ]
 
 Outcome = Literal["done", "interrupted", "failed"]
@@ -77,12 +83,13 @@ class Inspected:
 
 @dataclass(frozen=True, slots=True)
 class SampleArrived:
-    """A sample to label, already numbered by the shell."""
+    """A sample to label, already numbered by the shell; `size` is what its label's duration depends on (atoms)."""
 
     sample: int
     walker: int
     score: float
     bootstrap: bool = False
+    size: int = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,20 +99,44 @@ class LabelArrived:
     host: str
     sample: int
     admitted: bool = True
+    attempt: int | None = None
+    seconds: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class LabelMissed:
-    """An oracle has failed on a sample; `final` failures (invalid input) are not retried."""
+    """An oracle has failed on a sample; `final` failures (invalid input) are not retried.
+
+    `lost`: not only the attempt has failed, the host is gone.
+    """
 
     host: str
     sample: int
     final: bool = False
+    attempt: int | None = None
+    lost: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class HostsLost:
+    """The process of these hosts has died or hangs; they were all of its hosts, none if it was an idle spare."""
+
+    hosts: tuple[str, ...]
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
+class StateSaved:
+    """A host's part of a snapshot set is on disk; or it could not be written."""
+
+    host: str
+    set: int
+    written: bool = True
 
 
 @dataclass(frozen=True, slots=True)
 class Predicted:
-    """The exchange has predicted so many samples, and selected so many of them."""
+    """The exchange has predicted so many samples, and selected so many of them. In the serial schedule: and waits."""
 
     samples: int
     selected: int
@@ -113,10 +144,11 @@ class Predicted:
 
 @dataclass(frozen=True, slots=True)
 class WalkersEnded:
-    """Walkers have stopped by themselves."""
+    """Walkers have stopped by themselves, or have been disabled after too many errors."""
 
-    count: int
+    walkers: tuple[int, ...]
     reason: str
+    disabled: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,15 +196,11 @@ class WalkersQuiet:
 
 
 @dataclass(frozen=True, slots=True)
-class ExchangeClosed:
-    """The exchange and all prediction hosts have halted."""
-
-
-@dataclass(frozen=True, slots=True)
 class HostHalted:
-    """A host has halted."""
+    """A host has halted; `saved` says whether its part of the last snapshot set is on disk."""
 
     host: str
+    saved: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -270,18 +298,50 @@ class AskRerank:
 
 
 @dataclass(frozen=True, slots=True)
-class PauseWalkers:
-    """Serial schedule: hold the exchange."""
+class ResumeWalkers:
+    """Serial schedule: let the exchange take one turn more."""
 
 
 @dataclass(frozen=True, slots=True)
-class ResumeWalkers:
-    """Serial schedule: let the exchange go on."""
+class TakeSet:
+    """Let every host with a state write its part of this snapshot set."""
+
+    set: int
+
+
+@dataclass(frozen=True, slots=True)
+class CommitSet:
+    """Every part of this snapshot set is on disk: from now on the run would go on from it."""
+
+    set: int
+
+
+@dataclass(frozen=True, slots=True)
+class Replace:
+    """Let a spare rank take these hosts over, and tell everyone."""
+
+    hosts: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Forgo:
+    """These hosts are lost and won't be replaced: tell everyone."""
+
+    hosts: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Welcome:
+    """A host that was lost runs again on another rank: tell the exchange, and give the host what it needs to go on."""
+
+    host: str
 
 
 @dataclass(frozen=True, slots=True)
 class QuietenExchange:
-    """End the walkers."""
+    """End the walkers, which write their part of this snapshot set."""
+
+    set: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -298,9 +358,10 @@ class CloseExchange:
 
 @dataclass(frozen=True, slots=True)
 class HaltHost:
-    """Tell a host to halt."""
+    """Tell a host to halt, and to write its part of this snapshot set; 0 for none."""
 
     host: str
+    set: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -309,6 +370,13 @@ class Abandon:
 
     hosts: tuple[str, ...]
     doing: str
+
+
+@dataclass(frozen=True, slots=True)
+class Restart:
+    """The run can't go on in this process world, but from the store it can: end everything by force, start again."""
+
+    reason: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -326,6 +394,8 @@ Event = (
     | SampleArrived
     | LabelArrived
     | LabelMissed
+    | HostsLost
+    | StateSaved
     | Predicted
     | WalkersEnded
     | MemberAsksStop
@@ -334,7 +404,6 @@ Event = (
     | RoundOver
     | TrainingOver
     | WalkersQuiet
-    | ExchangeClosed
     | HostHalted
     | StopAsked
     | Tick
@@ -351,12 +420,17 @@ Action = (
     | ReturnToQueue
     | Release
     | AskRerank
-    | PauseWalkers
     | ResumeWalkers
+    | TakeSet
+    | CommitSet
+    | Replace
+    | Forgo
+    | Welcome
     | QuietenExchange
     | FinishTraining
     | CloseExchange
     | HaltHost
     | Abandon
+    | Restart
     | Finished
 )

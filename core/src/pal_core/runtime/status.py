@@ -80,7 +80,7 @@ class StatusBoard:
             "quarantined": machine.quarantined,
             "failed_attempts": self.failed_attempts,
             "dropped": self.dropped,
-            "walkers_ended": tally.walkers_ended,
+            "walkers_ended": len(tally.ended),
             "utilisation": self._utilisation(),
             "rules": {k: v for k, v in vars_of(tally.rules).items() if v is not None},
             "progress": self._progress(now),
