@@ -1,7 +1,7 @@
 """Every message that crosses between hosts. Plain frozen records of numbers, text, arrays and batches.
 
-Addresses are ``"manager"``, ``"exchange"`` and ``"<role>/<number>"`` with the roles generator, prediction, training
-and oracle. Messages are immutable; a receiver owns the arrays in them.
+Addresses are ``"manager"``, ``"exchange"`` and ``"<role>/<number>"`` with the roles generator, prediction, training,
+oracle and spare. Messages are immutable; a receiver owns the arrays in them.
 """
 
 from __future__ import annotations
@@ -48,6 +48,17 @@ class Broken(Message):
 
 
 @dataclass(frozen=True, slots=True)
+class Fault(Message):
+    """A kernel raised or gave nonsense, and the host has dealt with it as `remedy` says."""
+
+    kernel: str
+    key: str
+    what: str
+    trace: str
+    remedy: str
+
+
+@dataclass(frozen=True, slots=True)
 class Inspect(Message):
     """To one oracle host: is there any sample among these that can never be labelled?"""
 
@@ -68,14 +79,35 @@ class Go(Message):
 
 @dataclass(frozen=True, slots=True)
 class Halt(Message):
-    """Save what must last and stop working. Prediction hosts first wait for these versions of their members."""
+    """Stop working, and write your part of this snapshot set (0: of none).
+
+    Prediction hosts first wait for these versions of their members.
+    """
 
     versions: Mapping[str, int] = field(default_factory=dict)
+    set: int = 0
 
 
 @dataclass(frozen=True, slots=True)
 class Halted(Message):
-    """To the manager, and to the exchange from its hosts: state is saved, nothing more will be sent."""
+    """To the manager, and to the exchange from its hosts: nothing more will be sent. `set` is the one written, or 0."""
+
+    set: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot(Message):
+    """Write your part of this snapshot set, and go on. Generator hosts get it by way of the exchange."""
+
+    set: int
+
+
+@dataclass(frozen=True, slots=True)
+class Saved(Message):
+    """To the manager: this host's part of a snapshot set is on disk, or why it isn't."""
+
+    set: int
+    error: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,6 +129,40 @@ class Note(Message):
 
     source: str
     text: str
+
+
+# --- ranks that are lost
+
+
+@dataclass(frozen=True, slots=True)
+class Lost(Message):
+    """Manager to exchange: the process of these hosts is gone."""
+
+    hosts: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Take(Message):
+    """Manager to an idle spare: be these hosts from now on, for the n-th time that they are replaced."""
+
+    hosts: tuple[str, ...]
+    times: int
+
+
+@dataclass(frozen=True, slots=True)
+class Moved(Message):
+    """Manager to everyone: these hosts now live on another rank."""
+
+    hosts: tuple[str, ...]
+    rank: int
+
+
+@dataclass(frozen=True, slots=True)
+class Back(Message):
+    """Manager to exchange: a host that was lost runs again; a generator host counts its proposals from `seq` on."""
+
+    host: str
+    seq: int
 
 
 # --- generators
@@ -146,10 +212,14 @@ class Verdicts(Message):
 
 @dataclass(frozen=True, slots=True)
 class WalkersEnded(Message):
-    """Generator host to exchange, and on to the manager: these walkers have stopped by themselves."""
+    """Generator host to exchange, and on to the manager: these walkers have stopped by themselves.
+
+    Or they are `disabled`, after too many errors.
+    """
 
     walkers: tuple[int, ...]
     reasons: tuple[str, ...]
+    disabled: bool = False
 
 
 # --- prediction
@@ -157,10 +227,11 @@ class WalkersEnded(Message):
 
 @dataclass(frozen=True, slots=True)
 class Predict(Message):
-    """Exchange to every host of a committee."""
+    """Exchange to every host of a committee, which predicts it with these versions of its members or newer ones."""
 
     batch_id: int
     batch: Batch
+    versions: Mapping[str, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -187,12 +258,14 @@ class Weights(Message):
 
 @dataclass(frozen=True, slots=True)
 class Selected(Message):
-    """Exchange to manager: samples to label, most recent last, with their origin."""
+    """Exchange to manager: samples to label, most recent last, with their origin and what the committee predicts."""
 
     walkers: Ints
     score: Floats
     version: int
     batch: Batch
+    mean: Batch
+    std: Batch
 
 
 @dataclass(frozen=True, slots=True)
@@ -221,18 +294,17 @@ class Ranked(Message):
 
 
 @dataclass(frozen=True, slots=True)
-class Pause(Message):
-    """Manager to exchange (serial schedule): predict nothing until `Resume`."""
-
-
-@dataclass(frozen=True, slots=True)
 class Resume(Message):
-    """Manager to exchange (serial schedule): go on."""
+    """Manager to exchange (serial schedule): predict one batch, with these versions of the members or newer ones."""
+
+    versions: Mapping[str, int]
 
 
 @dataclass(frozen=True, slots=True)
 class Quiet(Message):
-    """Manager to exchange: answer what is in flight, then end the walkers."""
+    """Manager to exchange: answer what is in flight, then end the walkers, which write this snapshot set."""
+
+    set: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -240,11 +312,6 @@ class Close(Message):
     """Manager to exchange: end the predictors, once they have these versions of their members, and then yourself."""
 
     versions: Mapping[str, int]
-
-
-@dataclass(frozen=True, slots=True)
-class Closed(Message):
-    """Exchange to manager: every prediction host has halted, and so has the exchange."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -287,6 +354,15 @@ class LabelFailed(Message):
 
 
 # --- training
+
+
+@dataclass(frozen=True, slots=True)
+class Recall(Message):
+    """Manager to training host, first of all: the labels that rounds up to this one have been trained on."""
+
+    round: int
+    batch: Batch
+    validation: Bools
 
 
 @dataclass(frozen=True, slots=True)
