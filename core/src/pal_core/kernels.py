@@ -26,6 +26,7 @@ __all__ = [
     "Context",
     "Decision",
     "Epoch",
+    "Expected",
     "Feedback",
     "Generator",
     "Kernel",
@@ -128,6 +129,24 @@ class Feedback:
 
 
 @dataclass(frozen=True)
+class Expected:
+    """What the committee said of a sample when it was selected, for label checks.
+
+    Parameters
+    ----------
+    mean, std : mapping of str to ndarray
+        Committee mean and sample standard deviation (ddof 1, NaN for one member) of every predicted field, in the
+        field's unit and shape. Views: copy what you keep.
+    version : int
+        Lowest model version in the committee.
+    """
+
+    mean: Mapping[str, NDArray[Any]]
+    std: Mapping[str, NDArray[Any]]
+    version: int = 0
+
+
+@dataclass(frozen=True)
 class Stop:
     """A walker's last word, or a trainer's wish to end the run."""
 
@@ -182,6 +201,13 @@ class Kernel:
     def __init__(self, options: Any, context: Context) -> None:
         self.options = options
         self.context = context
+
+    def snapshot(self) -> State:
+        """All that `restore` needs to go on from here; nothing for a kernel without memory."""
+        return {}
+
+    def restore(self, state: State) -> None:
+        """Go on from a snapshot."""
 
     def close(self) -> None:
         """Release files and processes; called once, last."""
@@ -360,8 +386,25 @@ class Selection(Kernel, ABC):
 
 
 class LabelCheck(Kernel, ABC):
-    """Admits or quarantines labels before anything is trained on them."""
+    """Admits or quarantines labels before anything is trained on them.
+
+    A check that remembers earlier labels tells them by `snapshot`: a resumed run then judges as the uninterrupted
+    one. It must not let labels that it refused sway it for good: a refused label may be computed again.
+    """
 
     @abstractmethod
-    def check(self, sample: Sample, label: Label) -> str | None:
-        """Why this label should be quarantined, or None if it may be trained on."""
+    def check(self, sample: Sample, label: Label, expected: Expected | None) -> str | None:
+        """Why this label should be quarantined, or None if it may be trained on.
+
+        Parameters
+        ----------
+        sample, label : mapping of str to ndarray
+        expected : Expected or None
+            What the committee said of the sample when it was selected; None for samples that were labelled before
+            there was a model.
+
+        Returns
+        -------
+        str or None
+            A sentence with the numbers that show it: what was found, and what is allowed.
+        """

@@ -149,5 +149,5 @@ def test_finite_samples_agrees_with_a_loop():
 def test_finite_check_counts_what_is_wrong():
     forces = np.zeros((9, 3))
     forces[2, 1], forces[4] = np.nan, np.inf
-    reason = Finite(KernelOptions(), Context("check")).check({}, {"energy": np.array(1.0), "forces": forces})
+    reason = Finite(KernelOptions(), Context("check")).check({}, {"energy": np.array(1.0), "forces": forces}, None)
     assert reason == "forces: 4 of 27 values are not finite"

@@ -24,6 +24,7 @@ from pal_core.data import Field as Column
 from pal_core.kernels import (
     Decision,
     Epoch,
+    Expected,
     Feedback,
     Generator,
     Label,
@@ -298,7 +299,7 @@ class Suspicious(LabelCheck):
         if options.how == "build":
             raise ValueError("no check today")
 
-    def check(self, sample: Sample, label: Label) -> str | None:
+    def check(self, sample: Sample, label: Label, expected: Expected | None) -> str | None:
         if self.options.how == "check":
             raise ZeroDivisionError("one over nothing")
         if self.options.how == "note":

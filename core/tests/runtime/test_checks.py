@@ -19,11 +19,11 @@ def test_first_objection_counts(tmp_path):
     tables = [{"kernel": SUSPICIOUS, "options": {"below": limit}} for limit in limits]
     checks = Checks(make_setup(tmp_path, check=[{"kernel": "pal.finite"}, *tables]), print)
     sample = {"x": np.zeros(2)}
-    assert checks.objection(sample, label(1.0)) is None
-    assert checks.objection(sample, label(-1.0)) == "energy -1.0"
-    assert checks.objection(sample, label(float("-inf"))) == "energy: 1 of 1 values are not finite"
+    assert checks.objection(sample, label(1.0), None) is None
+    assert checks.objection(sample, label(-1.0), None) == "energy -1.0"
+    assert checks.objection(sample, label(float("-inf")), None) == "energy: 1 of 1 values are not finite"
     checks.close()
 
 
 def test_without_checks_every_label_passes(tmp_path):
-    assert Checks(make_setup(tmp_path), print).objection({}, label(float("nan"))) is None
+    assert Checks(make_setup(tmp_path), print).objection({}, label(float("nan")), None) is None

@@ -38,6 +38,9 @@ class Checks(LabelCheckContract):
     def label(self):
         return {"energy": np.array(1.0)}
 
+    def history(self):
+        return [(self.sample(), {"energy": np.array(-1.0)})]
+
     def defects(self):
         return {"NaN": {"energy": np.array(np.nan)}}
 
@@ -72,6 +75,17 @@ class CutsLargeValues(Threshold):
         return super().select(batch, committee)
 
 
+class ForgetsItsTurn(Threshold):
+    """Labels every second batch, and says nothing of it in its snapshot."""
+
+    turn = 0
+
+    def select(self, batch, committee):
+        found = super().select(batch, committee)
+        self.turn += 1
+        return Decision(np.full(len(batch), self.turn % 2 == 0), found.trust, found.score)
+
+
 class RanksTwice(Threshold):
     def rerank(self, queue, committee):
         return np.zeros(2, np.int64)
@@ -95,6 +109,7 @@ class AnswersWithAMask(Threshold):
         (TrustsNaN, "test_prediction_that_is_not_finite_is_not_trusted", (np.nan, False), "nan is trusted"),
         (DrawsLots, "test_same_seed_gives_the_same_decisions", (), "judged differently"),
         (CutsLargeValues, "test_batch_and_committee_stay_as_they_are", (), "changed what it judged"),
+        (ForgetsItsTurn, "test_restored_selection_decides_as_the_original", (), "otherwise than the original"),
         (RanksTwice, "test_reranking_returns_indices_of_the_queue", ([3, 1],), "occurs twice"),
         (RanksBeyondTheQueue, "test_reranking_returns_indices_of_the_queue", ([3, 1],), "not all indices of 2"),
         (AnswersWithAMask, "test_reranking_returns_indices_of_the_queue", ([3, 1],), "indices are bool"),
@@ -107,34 +122,44 @@ def test_faulty_selection_is_found(kernel, test, arguments, complaint, tmp_path)
 
 
 class AdmitsEverything(Finite):
-    def check(self, sample, label):
+    def check(self, sample, label, expected):
         return None
 
 
 class RefusesWithoutReason(Finite):
-    def check(self, sample, label):
-        return "" if super().check(sample, label) else None
+    def check(self, sample, label, expected):
+        return "" if super().check(sample, label, expected) else None
 
 
 class HoldsAGrudge(Finite):
     earlier = None
 
-    def check(self, sample, label):
-        self.earlier = self.earlier or super().check(sample, label)
+    def check(self, sample, label, expected):
+        self.earlier = self.earlier or super().check(sample, label, expected)
         return self.earlier
 
 
 class MendsLabels(Finite):
-    def check(self, sample, label):
-        reason = super().check(sample, label)
+    def check(self, sample, label, expected):
+        reason = super().check(sample, label, expected)
         if reason:
             label["energy"][...] = 0.0
         return reason
 
 
+class LosesCount(Finite):
+    """Counts labels in its reasons, and says nothing of it in its snapshot."""
+
+    seen = 0
+
+    def check(self, sample, label, expected):
+        self.seen += 1
+        return f"label {self.seen}" if super().check(sample, label, expected) else None
+
+
 class RefusesPositive(Finite):
-    def check(self, sample, label):
-        return "too high" if label["energy"] > 0 else super().check(sample, label)
+    def check(self, sample, label, expected):
+        return "too high" if label["energy"] > 0 else super().check(sample, label, expected)
 
 
 @pytest.mark.parametrize(
@@ -142,8 +167,9 @@ class RefusesPositive(Finite):
     [
         (AdmitsEverything, "test_planted_defects_get_a_reason", "'NaN' was not found, the answer is None"),
         (RefusesWithoutReason, "test_planted_defects_get_a_reason", "no reason is given"),
-        (HoldsAGrudge, "test_verdict_does_not_depend_on_earlier_labels", "a good one was refused"),
+        (HoldsAGrudge, "test_good_label_passes_after_faulty_ones", "a good one was refused"),
         (MendsLabels, "test_sample_and_label_stay_as_they_are", "the check changed the label"),
+        (LosesCount, "test_restored_check_judges_as_the_original", "the restored check says"),
         (RefusesPositive, "test_good_label_passes", "a good label was refused: too high"),
     ],
 )

@@ -9,7 +9,8 @@ from numpy.typing import NDArray
 
 from pal_core.builtin.selection_options import RandomOptions, ThresholdOptions
 from pal_core.data import Batch, Committee, SchemaError
-from pal_core.kernels import Context, Decision, Selection
+from pal_core.kernels import Context, Decision, Selection, State
+from pal_core.rng import get_state, set_state
 
 __all__ = ["All", "Random", "Threshold", "finite_samples"]
 
@@ -72,6 +73,14 @@ class Random(Selection):
     def rerank(self, queue: Batch, committee: Committee) -> NDArray[np.int64]:
         """Leave the queue as it is: what was drawn stays drawn."""
         return np.arange(len(queue), dtype=np.int64)
+
+    def snapshot(self) -> State:
+        """The random stream."""
+        return {"stream": get_state(self._rng)}
+
+    def restore(self, state: State) -> None:
+        """Draw on from there."""
+        set_state(self._rng, state["stream"])
 
 
 class All(Selection):

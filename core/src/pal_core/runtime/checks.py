@@ -8,7 +8,7 @@ from collections.abc import Callable
 
 from pal_core import messages as m
 from pal_core.errors import PalError
-from pal_core.kernels import Context, Label, LabelCheck, Sample
+from pal_core.kernels import Context, Expected, Label, LabelCheck, Sample, State
 from pal_core.runtime.host import Setup, close_all
 from pal_core.settings.kernels import ResolvedKernel
 
@@ -43,8 +43,10 @@ class Checks:
     def __init__(self, setup: Setup, note: Callable[[str], None]) -> None:
         self._checks = [(kernel, _build(setup, kernel, i, note)) for i, kernel in enumerate(setup.loaded.checks)]
 
-    def objection(self, sample: Sample, label: Label) -> str | None:
+    def objection(self, sample: Sample, label: Label, expected: Expected | None) -> str | None:
         """What the first check that objects to a label says, None if none does.
+
+        `expected` is what the committee said of the sample, None where there was none.
 
         Raises
         ------
@@ -53,17 +55,59 @@ class Checks:
         """
         for kernel, check in self._checks:
             try:
-                reason = check.check(sample, label)
+                reason = check.check(sample, label, expected)
             except Exception as error:
-                what = f"{type(error).__name__}: {error}"
-                raise CheckRaised(m.Broken(kernel.spec.name, "check", what, traceback.format_exc())) from error
+                raise _raised(kernel, error) from error
             if reason is not None:
                 return reason
         return None
 
+    def snapshot(self) -> State:
+        """What all checks remember, under ``<number>/<kernel>/<name>``.
+
+        Raises
+        ------
+        CheckRaised
+            If a check raises.
+        """
+        state = {}
+        for i, (kernel, check) in enumerate(self._checks):
+            try:
+                state.update({f"{_prefix(i, kernel)}{name}": value for name, value in check.snapshot().items()})
+            except Exception as error:
+                raise _raised(kernel, error) from error
+        return state
+
+    def restore(self, state: State) -> None:
+        """Give every check back what it remembered; one that is new, or stands elsewhere, begins afresh.
+
+        Raises
+        ------
+        CheckRaised
+            If a check raises.
+        """
+        for i, (kernel, check) in enumerate(self._checks):
+            prefix = _prefix(i, kernel)
+            own = {name.removeprefix(prefix): value for name, value in state.items() if name.startswith(prefix)}
+            try:
+                if own:
+                    check.restore(own)
+            except Exception as error:
+                raise _raised(kernel, error) from error
+
     def close(self) -> None:
         """Close all checks."""
         close_all([check for _, check in self._checks])
+
+
+def _prefix(index: int, kernel: ResolvedKernel) -> str:
+    return f"{index}/{kernel.spec.name}/"
+
+
+def _raised(kernel: ResolvedKernel, error: Exception) -> CheckRaised:
+    """Only to be called while `error` is handled."""
+    what = f"{type(error).__name__}: {error}"
+    return CheckRaised(m.Broken(kernel.spec.name, "check", what, traceback.format_exc()))
 
 
 def _build(setup: Setup, kernel: ResolvedKernel, index: int, note: Callable[[str], None]) -> LabelCheck:

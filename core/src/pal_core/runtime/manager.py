@@ -258,7 +258,7 @@ class ManagerHost:
             return
         sample, label = self._store.samples([number])[0], message.batch[0]
         try:
-            reason = self._checks.objection(sample, label)
+            reason = self._checks.objection(sample, label, None)
         except CheckRaised as error:
             yield self._broken(self.address, error.message)
             return

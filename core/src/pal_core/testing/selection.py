@@ -12,7 +12,7 @@ from pal_core.data import Batch, Committee, Field, Schema
 from pal_core.kernels import Decision
 from pal_core.spec import Role
 from pal_core.testing.base import KernelContract
-from pal_core.testing.helpers import copied, random_batch, same
+from pal_core.testing.helpers import check_state, copied, random_batch, same
 
 __all__ = ["SelectionContract"]
 
@@ -76,6 +76,20 @@ class SelectionContract(KernelContract):
     def test_same_seed_gives_the_same_decisions(self) -> None:
         first, second = (self.make().select(*self.judged([3, 1, 4, 2])) for _ in range(2))
         assert same(vars(first), vars(second)), "two selections of one seed judged differently"
+
+    def test_restored_selection_decides_as_the_original(self) -> None:
+        original, twin = self.make(), self.make()
+        original.select(*self.judged([3, 1]))
+        state = original.snapshot()
+        check_state(state, f"the snapshot of {self.name}")
+        kept = copied(state)
+        wanted = [original.select(*self.judged([2] * n)) for n in (3, 4)]
+        assert same(state, kept), "a later decision changed an earlier snapshot"
+        twin.restore(kept)
+        found = [twin.select(*self.judged([2] * n)) for n in (3, 4)]
+        assert all(same(vars(a), vars(b)) for a, b in zip(found, wanted, strict=True)), (
+            "the restored selection judges otherwise than the original would have"
+        )
 
     def test_batch_and_committee_stay_as_they_are(self) -> None:
         batch, committee = self.judged([3, 1, 4])
