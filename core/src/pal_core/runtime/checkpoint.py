@@ -17,13 +17,10 @@ from pal_core.errors import PalError
 __all__ = [
     "STATE_FOLDERS",
     "load_state",
-    "member_snapshot",
-    "newest_weights",
     "prune_rounds",
     "round_file",
     "rounds_on_disk",
     "save_state",
-    "walker_snapshot",
 ]
 
 STATE_FOLDERS = ("models", "snapshots")
@@ -62,16 +59,6 @@ def load_state(path: Path) -> tuple[dict[str, NDArray[Any]], dict[str, str]]:
         raise PalError(f"{path} can't be read: {error}", "remove it: the run then starts this part anew") from error
 
 
-def walker_snapshot(directory: Path, walker: int) -> Path:
-    """Where a walker's snapshot lies."""
-    return directory / "snapshots" / f"walker-{walker:05d}.safetensors"
-
-
-def member_snapshot(directory: Path, member: int) -> Path:
-    """Where the snapshot of a member's training lies."""
-    return directory / "snapshots" / f"member-{member:03d}.safetensors"
-
-
 def round_file(directory: Path, member: int, number: int) -> Path:
     """Where a member's weights after a training round lie."""
     return directory / "models" / f"member-{member:03d}" / f"round-{number:05d}.safetensors"
@@ -81,15 +68,6 @@ def rounds_on_disk(directory: Path, member: int) -> list[int]:
     """Rounds whose weights are on disk, ascending."""
     files = (directory / "models" / f"member-{member:03d}").glob("round-*.safetensors")
     return sorted(int(f.stem.removeprefix("round-")) for f in files)
-
-
-def newest_weights(directory: Path, member: int) -> tuple[dict[str, NDArray[Any]] | None, int]:
-    """A member's weights after its last round on disk, and their version; None and 0 before the first."""
-    rounds = rounds_on_disk(directory, member)
-    if not rounds:
-        return None, 0
-    weights, notes = load_state(round_file(directory, member, rounds[-1]))
-    return weights, int(notes["version"])
 
 
 def prune_rounds(directory: Path, member: int, keep: int) -> None:

@@ -13,10 +13,11 @@ from numpy.typing import NDArray
 from pal_core import messages as m
 from pal_core.control import exchange as x
 from pal_core.data import Batch, Committee
-from pal_core.data.committee import reduce_samples
+from pal_core.data.finite import broken_samples
 from pal_core.kernels import Decision, Selection
 from pal_core.runtime.host import Host, Post, Setup
 from pal_core.runtime.plan import Part
+from pal_core.runtime.snapshots import Notes, States
 
 __all__ = ["ExchangeHost"]
 
@@ -46,43 +47,67 @@ class ExchangeHost(Host):
         plan = setup.plan
         walkers = {p.address: len(p.indices) for p in plan.role("generator")}
         self._groups = (plan.addresses("prediction"),)
-        self._machine = x.Exchange(walkers, self._groups, setup.loaded.settings.run.batching)
+        members = {p.address: len(p.indices) for p in plan.role("prediction")}
+        run = setup.loaded.settings.run
+        self._machine = x.Exchange(walkers, self._groups, run.batching, run.schedule == "serial", members)
         self._chunks: dict[tuple[str, int], m.Proposals] = {}
         self._reranks: dict[int, Batch] = {}
         self._work: dict[int, _Work] = {}
         self._versions: dict[str, int] = {}
+        self._set = 0
         self._progress = [0, 0, 0]
         self._told = time.monotonic()
 
     def build(self) -> Batch | None:
         """Construct the selection."""
         self._selection: Selection = self.setup.build(self.kernel, self.context(0))
+        state = self.setup.past.state("selection/0")
+        if state is not None:
+            self._selection.restore(state)
         return None
 
     def take(self, sender: str, message: m.Message) -> None:
         """Turn a message into an event for the machine."""
+        if isinstance(message, m.Lost):
+            for host in message.hosts:
+                self._do(self._machine.handle(x.HostLost(host)))
+            return
         event = self._event(sender, message)
         if event is not None:
             self._do(self._machine.handle(event))
 
+    def receive(self, sender: str, message: m.Message) -> None:
+        """Pass the order for a snapshot on: it must come to the walkers after the verdicts sent before."""
+        if isinstance(message, m.Snapshot):
+            for host in self.setup.plan.addresses("generator"):
+                self.post(host, message)
+        super().receive(sender, message)
+
+    def states(self) -> tuple[States, Notes]:
+        """State of the selection."""
+        state = self._selection.snapshot()
+        return ({"selection/0": state} if state else {}), {}
+
     def _event(self, sender: str, message: m.Message) -> x.Event | None:  # noqa: PLR0911 - one row per message
         match message:
             case m.Proposals(seq, walkers):
-                self._chunks[sender, seq] = message
+                self._chunks.setdefault((sender, seq), message)
                 return x.Proposed(x.Chunk(sender, seq, len(walkers)))
             case m.Predicted():
                 return self._predicted(sender, message)
             case m.WalkersEnded(walkers):
                 self.post("manager", message)
-                return x.WalkersGone(sender, len(walkers))
+                return x.WalkersGone(sender, walkers)
             case m.Rerank(request, batch):
                 self._reranks[request] = batch
                 return x.RerankAsked(request)
-            case m.Pause():
-                return x.PauseExchange()
-            case m.Resume():
+            case m.Resume(versions):
+                self._versions = dict(versions)
                 return x.ResumeExchange()
-            case m.Quiet():
+            case m.Back(host, seq):
+                return x.HostBack(host, seq)
+            case m.Quiet(number):
+                self._set = number
                 return x.Quieten()
             case m.Close(versions):
                 self._versions = dict(versions)
@@ -91,8 +116,10 @@ class ExchangeHost(Host):
                 return x.HostHalted(sender)
         return None
 
-    def _predicted(self, sender: str, message: m.Predicted) -> x.Event:
-        work = self._work[message.batch_id]
+    def _predicted(self, sender: str, message: m.Predicted) -> x.Event | None:
+        work = self._work.get(message.batch_id)
+        if work is None:
+            return None  # it comes late: the host was taken for lost
         work.outputs.update(zip(message.members, message.outputs, strict=True))
         lowest = min(message.versions)
         work.version = lowest if len(work.outputs) == len(message.members) else min(work.version, lowest)
@@ -107,6 +134,8 @@ class ExchangeHost(Host):
                     self._send_off(batch, group, _Work(joined, dict(zip(chunks, starts, strict=True))))
                 case x.PredictQueue(batch, request, group):
                     self._send_off(batch, group, _Work(self._reranks.pop(request)))
+                case x.Repeat(batch, host):
+                    self.post(host, m.Predict(batch, self._work[batch].batch, self._versions))
                 case x.Judge(batch):
                     with self.guarded():
                         self._judge(self._work[batch])
@@ -118,22 +147,19 @@ class ExchangeHost(Host):
                 case x.Reply(batch, chunk):
                     self._reply(self._work[batch], chunk)
                 case x.Dismiss(chunk):
-                    del self._chunks[chunk.host, chunk.seq]
+                    self._chunks.pop((chunk.host, chunk.seq), None)
                 case x.HaltHost(host):
-                    self.post(host, m.Halt(self._versions))
+                    self.post(host, m.Halt(self._versions, self._set))
                 case x.Quiet():
                     self._tell_progress()
                     self.post("manager", m.WalkersQuiet())
                 case x.Closed():
-                    with self.guarded():
-                        self.close()
-                    self.halted = True
-                    self.post("manager", m.Closed())
+                    self.halt(m.Halt(set=self._set))
 
     def _send_off(self, batch: int, group: int, work: _Work) -> None:
         self._work[batch] = work
         for host in self._groups[group]:
-            self.post(host, m.Predict(batch, work.batch))
+            self.post(host, m.Predict(batch, work.batch, self._versions))
 
     def _committee(self, work: _Work) -> Committee:
         return Committee([work.outputs[k] for k in sorted(work.outputs)], work.version)
@@ -142,18 +168,20 @@ class ExchangeHost(Host):
         work.committee = self._committee(work)
         with self.timed():
             decision = _checked(self._selection.select(work.batch, work.committee), len(work.batch))
-        broken = _broken_samples(work.committee.mean)
+        broken = broken_samples(work.committee.mean)
         if broken is not None:
             decision = replace(decision, trust=decision.trust & ~broken)
         work.decision = decision
         chosen = np.flatnonzero(decision.label) if self.setup.loaded.oracle is not None else np.empty(0, np.int64)
         if len(chosen):
             walkers = np.concatenate([self._chunks[c.host, c.seq].walkers for c in work.starts])
-            batch = work.batch.take(chosen)
-            self.post("manager", m.Selected(walkers[chosen], decision.score[chosen], work.version, batch))
+            batch, mean, std = (b.take(chosen) for b in (work.batch, work.committee.mean, work.committee.std))
+            self.post("manager", m.Selected(walkers[chosen], decision.score[chosen], work.version, batch, mean, std))
         self._progress[0] += len(work.batch)
         self._progress[1] += len(chosen)
         self._progress[2] += 1
+        if self._machine.stepwise:
+            self._tell_progress()
 
     def _reply(self, work: _Work, chunk: x.Chunk) -> None:
         assert work.committee is not None  # noqa: S101 - judged before
@@ -207,13 +235,3 @@ def _checked(decision: Decision, count: int) -> Decision:
                 f"the decision's {name} must be {count} {wanted}, found {array.dtype} of shape {array.shape}"
             )
     return Decision(found["label"], found["trust"], found["score"].astype(np.float64, copy=False))
-
-
-def _broken_samples(mean: Batch) -> NDArray[np.bool_] | None:
-    """Samples with a non-finite prediction, None if there are none; looks closer only where a sum is not finite."""
-    with np.errstate(invalid="ignore", over="ignore"):
-        if all(np.isfinite(c.sum()) for c in mean.columns.values()):
-            return None
-        finite = [np.isfinite(reduce_samples(mean, name, "mean")) for name in mean.schema]
-    broken: NDArray[np.bool_] = ~np.logical_and.reduce(finite)
-    return broken

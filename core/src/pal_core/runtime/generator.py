@@ -4,48 +4,67 @@ from __future__ import annotations
 
 import time
 from collections import deque
+from dataclasses import dataclass
 
 import numpy as np
 
 from pal_core import messages as m
 from pal_core.data import Batch
-from pal_core.kernels import Feedback, Generator, Sample, Stop
-from pal_core.runtime.checkpoint import load_state, save_state, walker_snapshot
-from pal_core.runtime.host import Host, close_all
+from pal_core.data.finite import broken_samples
+from pal_core.kernels import Feedback, Generator, Sample, State, Stop
+from pal_core.runtime.host import Host, KernelError, close_all
+from pal_core.runtime.snapshots import Notes, States
 
-__all__ = ["GeneratorHost"]
+__all__ = ["LIFE", "GeneratorHost"]
 
 FLUSH_AFTER = 0.02
 """Seconds after which ready proposals leave although other walkers are still to be asked."""
+LIFE = 1 << 32
+"""Numbers of messages that a host may use before another rank takes it over and counts from the next multiple."""
+SOUND_STEPS = 100
+"""Proposals after which a walker's earlier errors are forgotten: they are no longer "in a row"."""
 _CATCH_UP = 5.0
 """Seconds that a halting host takes to tell its walkers what became of their last proposals."""
 
 
+@dataclass
+class _Walker:
+    """A walker, its last snapshot, and its errors in a row."""
+
+    kernel: Generator
+    state: State | None = None
+    faults: int = 0
+    sound: int = 0
+
+
 class GeneratorHost(Host):
-    """Walkers of one rank."""
+    """Walkers of one rank. `times` counts how often the host has been taken over by another rank."""
 
     table = "generator"
+    times = 0
 
     def build(self) -> Batch:
         """Construct or restore the walkers, and take their first proposals."""
-        self._walkers: dict[int, Generator] = {}
+        self._walkers: dict[int, _Walker] = {}
         self._todo: deque[tuple[int, Feedback | None]] = deque()
         self._ready: list[tuple[int, Sample]] = []
         self._ended: list[tuple[int, str]] = []
         self._flying: dict[int, list[int]] = {}
         self._bootstrap = 0
-        self._seq = 0
+        self._seq = self.times * LIFE
         self._exploring = False
-        self._saved = time.monotonic()
         for index in self.part.indices:
-            walker = self.setup.build(self.kernel, self.context(index))
-            path = walker_snapshot(self.setup.directory, index)
-            if path.exists():
-                walker.restore(load_state(path)[0])
-            self._walkers[index] = walker
-            self._propose(index, None)
+            state = self.setup.past.state(f"walker/{index}")
+            self._walkers[index] = _Walker(self._make(index, state), state)
+            self._ask(index, None)
         schema = self.setup.loaded.sample_schema
         return Batch.from_samples(schema, [s for _, s in self._ready])
+
+    def _make(self, index: int, state: State | None) -> Generator:
+        walker: Generator = self.setup.build(self.kernel, self.context(index))
+        if state is not None:
+            walker.restore(state)
+        return walker
 
     def take(self, sender: str, message: m.Message) -> None:
         """Explore, bootstrap, or hear what became of proposals."""
@@ -82,17 +101,24 @@ class GeneratorHost(Host):
             while self._todo and time.monotonic() - begin < FLUSH_AFTER:
                 self._propose(*self._todo.popleft())
             self._send()
-            if now - self._saved > self.setup.loaded.settings.run.snapshot_every:
-                self.save()
-                self._saved = now
         return True
 
-    def _propose(self, index: int, feedback: Feedback | None) -> None:
-        proposal = self._walkers[index].propose(feedback)
+    def _ask(self, index: int, feedback: Feedback | None) -> None:
+        walker = self._walkers[index]
+        proposal = walker.kernel.propose(feedback)
         if isinstance(proposal, Stop):
             self._ended.append((index, proposal.reason))
         else:
             self._ready.append((index, proposal))
+        walker.sound += 1
+        if walker.faults and walker.sound > SOUND_STEPS:
+            walker.faults = 0
+
+    def _propose(self, index: int, feedback: Feedback | None) -> None:
+        try:
+            self._ask(index, feedback)
+        except Exception as error:
+            self._faulty(index, error)
 
     def _send(self) -> None:
         if self._ended:
@@ -103,18 +129,89 @@ class GeneratorHost(Host):
             walkers = [i for i, _ in self._ready]
             batch = Batch.from_samples(self.setup.loaded.sample_schema, [s for _, s in self._ready])
             self._ready.clear()
+            walkers, batch = self._without_broken(walkers, batch)
+            if not walkers:
+                return
             self.post("exchange", m.Proposals(self._seq, np.array(walkers, np.int64), batch))
             self._flying[self._seq] = walkers
             self._seq += 1
             self.count(proposed=len(walkers))
 
+    def _without_broken(self, walkers: list[int], batch: Batch) -> tuple[list[int], Batch]:
+        """Reset walkers whose state has become non-finite; what the others propose."""
+        broken = broken_samples(batch)
+        if broken is None:
+            return walkers, batch
+        for row in np.flatnonzero(broken):
+            self._faulty(walkers[row], FloatingPointError("a proposal has values that are not finite"))
+        sound = np.flatnonzero(~broken)
+        return [walkers[row] for row in sound], batch.take(sound)
+
+    # --- errors of walkers
+
+    def _faulty(self, index: int, error: Exception) -> None:
+        """Treat an error by ``generator.on_error``: reset the walker, disable it, or end the run."""
+        options = self.setup.loaded.settings.generator
+        cause = self.kernel_error(error)
+        if options.on_error == "stop":
+            raise cause
+        walker = self._walkers[index]
+        walker.faults, walker.sound = walker.faults + 1, 0
+        if options.on_error == "disable" or walker.faults > options.resets:
+            self._disable(index, cause)
+            return
+        # From its snapshot only once: a walker that fails again goes back to its start.
+        state = walker.state if walker.faults == 1 else None
+        where = "its start" if state is None else "its last snapshot"
+        self.report(cause, f"walker {index} goes on from {where} ({walker.faults} of {options.resets} resets in a row)")
+        try:
+            walker.kernel.close()
+            walker.kernel = self._make(index, state)
+        except Exception as again:
+            self._disable(index, self.kernel_error(again))
+            return
+        self._todo.append((index, None))
+
+    def _disable(self, index: int, error: KernelError) -> None:
+        self.report(error, f"walker {index} is disabled")
+        cause = error.__cause__
+        reason = f"walker {index} is disabled after {type(cause).__name__}: {cause}"
+        self.post("exchange", m.WalkersEnded((index,), (reason,), disabled=True))
+
     def _send_bootstrap(self) -> None:
-        indices = list(self._walkers)
-        walkers = [indices[k % len(indices)] for k in range(self._bootstrap)]
-        samples = [self._walkers[i].bootstrap() for i in walkers]
+        """Samples without a model, from the walkers in turn; one that can't is passed over."""
+        indices = deque(self._walkers)
+        walkers: list[int] = []
+        samples: list[Sample] = []
+        while self._bootstrap and indices:
+            index = indices[0]
+            try:
+                samples.append(self._walkers[index].kernel.bootstrap())
+            except NotImplementedError:
+                raise
+            except Exception as error:
+                indices.popleft()
+                if not indices:
+                    raise
+                self.report(self.kernel_error(error), f"other walkers than {index} propose samples to start from")
+                continue
+            walkers.append(index)
+            indices.rotate(-1)
+            self._bootstrap -= 1
         batch = Batch.from_samples(self.setup.loaded.sample_schema, samples)
         self.post("manager", m.Candidates(np.array(walkers, np.int64), batch))
-        self._bootstrap = 0
+
+    # --- snapshots and the end
+
+    def at_rest(self) -> bool:
+        """In the serial schedule every walker has first to hear of its last proposal: then nothing is under way."""
+        return not self._todo or self.setup.loaded.settings.run.schedule != "serial"
+
+    def states(self) -> tuple[States, Notes]:
+        """Every walker's snapshot; it is also what the walker would be reset to."""
+        for walker in self._walkers.values():
+            walker.state = walker.kernel.snapshot() or None
+        return {f"walker/{i}": w.state for i, w in self._walkers.items() if w.state}, {}
 
     def halt(self, message: m.Halt) -> None:
         """Hand out the verdicts first: a walker that hasn't heard its own would propose the same sample again later."""
@@ -125,13 +222,6 @@ class GeneratorHost(Host):
                     self._propose(*self._todo.popleft())
         super().halt(message)
 
-    def save(self) -> None:
-        """Write every walker's snapshot."""
-        for index, walker in self._walkers.items():
-            state = walker.snapshot()
-            if state:
-                save_state(walker_snapshot(self.setup.directory, index), state)
-
     def close(self) -> None:
         """Close the walkers."""
-        close_all(list(getattr(self, "_walkers", {}).values()))
+        close_all([w.kernel for w in getattr(self, "_walkers", {}).values()])

@@ -17,6 +17,7 @@ from pal_core.data import Batch, Schema
 from pal_core.data.committee import as_floats
 from pal_core.kernels import Context, Kernel
 from pal_core.runtime.plan import Part, Plan
+from pal_core.runtime.snapshots import Notes, Saver, SetReader, States, write_part
 from pal_core.settings.kernels import ResolvedKernel
 from pal_core.settings.load import Loaded
 from pal_core.transport.wire import Wire
@@ -50,6 +51,21 @@ class Setup:
     """Whether a rank sees its own GPUs only, numbered from 0; False within one process."""
     accept_changes: bool = False
     """Go on although settings have changed that the stored data depend on."""
+    set: int = 0
+    """Snapshot set that the run goes on from, 0 for none."""
+    end: float | None = None
+    """When the run must have ended, in seconds since 1970."""
+
+    @property
+    def deterministic(self) -> bool:
+        """Whether nothing depends on who is faster: then a run that was killed repeats itself from its last set."""
+        run = self.loaded.settings.run
+        return run.schedule == "serial" and run.batching == "all"
+
+    @cached_property
+    def past(self) -> SetReader:
+        """States of the snapshot set that the run goes on from."""
+        return SetReader(self.directory, self.set)
 
     @cached_property
     def labelled_schema(self) -> Schema:
@@ -94,8 +110,11 @@ class Host(ABC):
         self._busy = 0.0
         self._counts: dict[str, float] = {}
         self._last_pulse = time.monotonic()
+        self._saver = Saver(setup.directory, part.address)
+        self._wanted_set = 0
         self._notes_left = NOTES_AT_ONCE
         self._notes_left_out = 0
+        self._faults_left = NOTES_AT_ONCE
 
     @property
     def kernel(self) -> ResolvedKernel:
@@ -135,6 +154,7 @@ class Host(ABC):
     def _count_notes(self) -> None:
         """Say how many notes were left out since the last pulse."""
         self._notes_left = min(self._notes_left + NOTES_PER_PULSE, NOTES_AT_ONCE)
+        self._faults_left = min(self._faults_left + NOTES_PER_PULSE, NOTES_AT_ONCE)
         if self._notes_left_out:
             self.post("manager", m.Note(self.address, f"{self._notes_left_out} further notes are left out"))
             self._notes_left_out = 0
@@ -159,6 +179,8 @@ class Host(ABC):
             self.left = True
         elif isinstance(message, m.Halt):
             self.halt(message)
+        elif isinstance(message, m.Snapshot):
+            self._wanted_set = message.set
         elif not self.halted and not self.broken:
             self.take(sender, message)
 
@@ -168,7 +190,11 @@ class Host(ABC):
 
     def work(self, now: float) -> bool:
         """Do one piece of work; True if there was any. A halted or broken host does nothing."""
-        return not self.halted and not self.broken and self.step(now)
+        if self.halted or self.broken:
+            return False
+        if self._wanted_set and self.at_rest():
+            self._begin_part()
+        return self.step(now)
 
     def step(self, now: float) -> bool:
         """One piece of this host's own work; True if there was any."""
@@ -178,30 +204,73 @@ class Host(ABC):
         """File descriptors that wake this host."""
         return []
 
+    # --- snapshot sets
+
+    def at_rest(self) -> bool:
+        """Whether a snapshot may be taken now."""
+        return True
+
+    def states(self) -> tuple[States, Notes]:
+        """States of all kernels with what belongs to them; most hosts have none."""
+        return {}, {}
+
+    def captured(self) -> tuple[States, Notes]:
+        """`states`, with exceptions that name the kernel."""
+        with self.timed():
+            return self.states()
+
+    def _begin_part(self) -> None:
+        """Take the states, let a thread write them."""
+        number, self._wanted_set = self._wanted_set, 0
+        try:
+            self._saver.start(number, *self.captured())
+        except KernelError as error:
+            self.report(error, "the snapshot set is given up")
+            self.post("manager", m.Saved(number, f"{error.kernel} can't give its state"))
+
+    def _tell_saved(self, wait: bool = False) -> None:
+        news = self._saver.finished(wait)
+        if news is not None:
+            self.post("manager", m.Saved(*news))
+
+    def _last_part(self, number: int) -> int:
+        """Write the last part before the end; returns the set's number, 0 if there is none to write or it failed."""
+        if not number or self.broken:
+            return 0
+        try:
+            states, notes = self.captured()
+            write_part(self.setup.directory, number, self.address, states, notes)
+        except KernelError as error:
+            self.report(error, "the last snapshot is not written")
+            return 0
+        except Exception as error:  # of the disk: the run goes on from an earlier set
+            self.note(self.address, f"the last snapshot can't be written: {type(error).__name__}: {error}")
+            return 0
+        return number
+
+    # --- the end
+
     def halt(self, message: m.Halt) -> None:
         """Save, close and say so; once."""
         if self.halted:
             return
-        if not self.broken:
-            with self.guarded():
-                self.save()
+        self._tell_saved(wait=True)
+        number = self._last_part(message.set)
         with self.guarded():
             self.close()
         self._count_notes()
         self.halted = True
-        self.post("manager", m.Halted())
+        self.post("manager", m.Halted(number))
         if self.part.role in ("generator", "prediction"):
             self.post("exchange", m.Halted())
-
-    def save(self) -> None:  # noqa: B027 - most hosts have nothing to save
-        """Write what must last."""
 
     @abstractmethod
     def close(self) -> None:
         """Close the kernels."""
 
     def tick(self, now: float) -> None:
-        """Send a pulse about once a second."""
+        """Send a pulse about once a second, and tell of a part that has been written."""
+        self._tell_saved()
         elapsed = now - self._last_pulse
         if elapsed < PULSE_EVERY or self.halted or self.broken:
             return
@@ -223,7 +292,7 @@ class Host(ABC):
         except KernelError:
             raise
         except Exception as error:
-            raise KernelError(self.kernel.spec.name, table or self.table) from error
+            raise self.kernel_error(error, table) from error
         finally:
             self._busy += time.monotonic() - begin
 
@@ -237,12 +306,28 @@ class Host(ABC):
             self.fail(error)
 
     def fail(self, error: KernelError) -> None:
-        """Tell the manager of an exception in a kernel."""
+        """Tell the manager of an exception in a kernel that this host can't go on after."""
+        self.broken = True
+        self.post("manager", m.Broken(*self._told_of(error)))
+
+    def report(self, error: KernelError, remedy: str) -> None:
+        """Tell the manager of an exception in a kernel, and what has been done about it."""
+        self.count(faults=1)
+        if self._faults_left:
+            self._faults_left -= 1
+            self.post("manager", m.Fault(*self._told_of(error), remedy))
+
+    def _told_of(self, error: KernelError) -> tuple[str, str, str, str]:
         cause = error.__cause__ or error
         kernel = f"{error.kernel} ({self.kernel.distribution} {self.kernel.version})".replace(" )", ")")
         what = f"{type(cause).__name__}: {cause}" if not isinstance(cause, AssertionError) else f"assertion: {cause}"
-        self.broken = True
-        self.post("manager", m.Broken(kernel, error.key, what, "".join(traceback.format_exception(cause))))
+        return kernel, error.key, what, "".join(traceback.format_exception(cause))
+
+    def kernel_error(self, cause: Exception, table: str | None = None) -> KernelError:
+        """An error of this host's kernel."""
+        error = KernelError(self.kernel.spec.name, table or self.table)
+        error.__cause__ = cause
+        return error
 
 
 def close_all(kernels: Sequence[Kernel]) -> None:

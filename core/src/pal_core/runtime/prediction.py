@@ -10,14 +10,15 @@ import numpy as np
 
 from pal_core import messages as m
 from pal_core.data import Batch, SchemaError
-from pal_core.kernels import Model
-from pal_core.runtime.checkpoint import newest_weights
+from pal_core.data.finite import broken_samples
+from pal_core.kernels import Model, State
+from pal_core.runtime.weights import Held, newest_weights
 from pal_core.runtime.host import Host, close_all
 
 __all__ = ["PredictionHost"]
 
 WEIGHTS_LIMIT = 10.0
-"""Seconds that a halting host waits for the last weights announced to it."""
+"""Seconds that a host waits for weights announced to it before it predicts or halts without them."""
 
 
 class PredictionHost(Host):
@@ -26,31 +27,48 @@ class PredictionHost(Host):
     table = "model"
 
     def build(self) -> Batch | None:
-        """Construct the members, with the weights of their last round if the run goes on from one."""
+        """Construct the members, with the newest weights if the run goes on from some."""
         self._members: dict[int, Model] = {}
-        self._versions: dict[int, int] = {}
+        self._held: dict[int, Held] = {}
         self._fresh: dict[int, m.Weights] = {}
         self._todo: deque[m.Predict] = deque()
-        self._last: Mapping[int, int] | None = None
+        self._last: m.Halt | None = None
         self._deadline = 0.0
+        self._faults = dict.fromkeys(self.part.indices, 0)
         for index in self.part.indices:
-            model = self.setup.build(self.kernel, self.context(index))
-            weights, self._versions[index] = newest_weights(self.setup.directory, index)
-            if weights is not None:
-                model.load(weights)
-            self._members[index] = model
+            self._held[index] = newest_weights(self.setup, index)
+            self._members[index] = self._make(index)
         return None
+
+    def _make(self, index: int) -> Model:
+        """A member with the weights held for it."""
+        model: Model = self.setup.build(self.kernel, self.context(index))
+        weights = self._held[index].weights
+        if weights is not None:
+            model.load(weights)
+        return model
+
+    def _version(self, index: int) -> int:
+        return self._held[index].version
 
     def take(self, sender: str, message: m.Message) -> None:
         """Queue a batch, or keep the newest weights of a member."""
         match message:
             case m.Predict():
                 self._todo.append(message)
-            case m.Weights(member, version):
+                self._deadline = time.monotonic() + WEIGHTS_LIMIT
+            case m.Weights(member, version, state):
                 held = self._fresh.get(member)
-                newest = max(self._versions[member], held.version if held else 0)
-                if version > newest:
+                if version > max(self._version(member), held.version if held else 0) and self._usable(member, state):
                     self._fresh[member] = message
+
+    def _usable(self, member: int, state: State) -> bool:
+        """Whether weights are finite: others would make everything uncertain for good."""
+        broken = sorted(k for k, a in state.items() if a.dtype.kind == "f" and not np.isfinite(a).all())
+        if broken:
+            error = FloatingPointError(f"new weights of member {member} are not finite: {', '.join(broken[:3])}")
+            self.report(self.kernel_error(error), "the member predicts with its last weights")
+        return not broken
 
     def step(self, now: float) -> bool:
         """Load fresh weights, then predict one batch."""
@@ -58,20 +76,103 @@ class PredictionHost(Host):
             self._perhaps_halt(now)
             return False
         with self.guarded():
-            for member, weights in self._fresh.items():
-                self._members[member].load(weights.state)
-                self._versions[member] = weights.version
+            for member, news in self._fresh.items():
+                self._load(member, news)
             self._fresh.clear()
-            if self._todo:
+            if self._todo and (self._has(self._todo[0].versions) or now > self._deadline):
                 self._predict(self._todo.popleft())
-        return True
+                return True
+        return False
+
+    def _has(self, versions: Mapping[str, int]) -> bool:
+        """Whether all members of this host are as new as asked for."""
+        return all(int(k) not in self._held or self._version(int(k)) >= v for k, v in versions.items())
+
+    def _load(self, member: int, news: m.Weights) -> None:
+        try:
+            self._members[member].load(news.state)
+        except Exception as error:
+            self._restart(member, error)
+        else:
+            self._held[member] = Held(news.state, news.version)
+
+    # --- predicting, and errors of members
 
     def _predict(self, request: m.Predict) -> None:
-        outputs = [self._fit(model.predict(request.batch), request.batch) for model in self._members.values()]
-        versions = tuple(self._versions.values())
+        outputs = [self._output(index, request.batch) for index in self._members]
+        versions = tuple(self._version(index) for index in self._members)
         answer = m.Predicted(request.batch_id, tuple(self._members), versions, tuple(outputs))
         self.post("exchange", answer)
         self.count(predicted=len(request.batch), batches=1)
+
+    def _output(self, index: int, batch: Batch) -> Batch:
+        """What a member predicts; after an error, what it predicts when begun anew, sample by sample if need be."""
+        try:
+            output = self._fit(self._members[index].predict(batch), batch)
+        except Exception as error:
+            self._restart(index, error)
+            output = self._piecewise(index, batch, error)
+        else:
+            self._faults[index] = 0
+        self._look_for_nonsense(index, output)
+        return output
+
+    def _restart(self, index: int, error: Exception) -> None:
+        """Treat an error by ``model.on_error``: begin the member anew with the weights held for it, or end the run."""
+        options = self.setup.loaded.settings.model
+        cause = self.kernel_error(error)
+        self._faults[index] += 1
+        if options.on_error == "stop" or self._faults[index] > options.resets:
+            raise cause
+        count = f"{self._faults[index]} of {options.resets} in a row"
+        self.report(cause, f"member {index} predicts anew with its last weights ({count})")
+        self._members[index].close()
+        self._members[index] = self._make(index)
+
+    def _piecewise(self, index: int, batch: Batch, error: Exception) -> Batch:
+        """Predict in halves, so that only the samples that can't be predicted are left without: their values are NaN.
+
+        Raises
+        ------
+        Exception
+            `error`, if no sample can be predicted.
+        """
+        pieces: list[Batch] = []
+        todo = [(0, len(batch))]
+        lost = 0
+        while todo:
+            start, stop = todo.pop()
+            part = batch.slice(start, stop)
+            try:
+                pieces.append(self._fit(self._members[index].predict(part), part))
+            except Exception as again:
+                if stop - start > 1:
+                    half = (start + stop) // 2
+                    todo += [(half, stop), (start, half)]
+                    continue
+                lost += 1
+                error = again
+                pieces.append(self._nothing(part))
+        if lost == len(batch) > 1 or (lost and self._faults[index] > self.setup.loaded.settings.model.resets):
+            raise self.kernel_error(error)
+        if not lost:
+            self._faults[index] = 0
+        return Batch.concat(pieces)
+
+    def _nothing(self, batch: Batch) -> Batch:
+        """Predictions that nobody will trust: NaN everywhere."""
+        schema = self.setup.loaded.prediction_schema
+        atoms = 0 if batch.offsets is None else int(batch.offsets[-1])
+        shapes = {n: (atoms if f.ragged else len(batch), *f.inner) for n, f in schema.items()}
+        columns = {n: np.full(shape, np.nan).astype(schema[n].dtype) for n, shape in shapes.items()}
+        return Batch(schema, columns, batch.offsets if schema.ragged else None, size=len(batch))
+
+    def _look_for_nonsense(self, index: int, output: Batch) -> None:
+        broken = broken_samples(output)
+        if broken is None:
+            return
+        what = f"member {index} predicts values that are not finite for {broken.sum()} of {len(output)} samples"
+        self.report(self.kernel_error(FloatingPointError(what)), "these samples are not trusted")
 
     def _fit(self, output: Batch, batch: Batch) -> Batch:
         """Drop columns nobody asked for; missing ones, and predictions of other samples, are the model's fault."""
@@ -86,18 +187,20 @@ class PredictionHost(Host):
         schema = self.setup.loaded.prediction_schema
         return output if output.schema == schema else output.pick(schema)
 
+    # --- the end
+
     def halt(self, message: m.Halt) -> None:
         """Halt once the announced versions have come."""
-        self._last = {int(k): v for k, v in message.versions.items() if int(k) in self.part.indices}
+        self._last = message
         self._deadline = time.monotonic() + WEIGHTS_LIMIT
         self._perhaps_halt(time.monotonic())
 
     def _perhaps_halt(self, now: float) -> None:
         if self._last is None or self.halted:
             return
-        missing = [k for k, v in self._last.items() if getattr(self, "_versions", {}).get(k, 0) < v]
-        if not missing or self.broken or now > self._deadline:
-            super().halt(m.Halt())
+        built = hasattr(self, "_held")
+        if self.broken or not built or now > self._deadline or self._has(self._last.versions):
+            super().halt(self._last)
 
     def close(self) -> None:
         """Close the members."""

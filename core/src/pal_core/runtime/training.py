@@ -3,23 +3,19 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Generator, Iterator
+from collections.abc import Generator, Iterable, Iterator
 from dataclasses import dataclass, field
 
 import numpy as np
+from numpy.typing import NDArray
 
 from pal_core import messages as m
 from pal_core.data import Batch
 from pal_core.kernels import Epoch, Model, State, Stop
-from pal_core.runtime.checkpoint import (
-    load_state,
-    member_snapshot,
-    newest_weights,
-    prune_rounds,
-    round_file,
-    save_state,
-)
+from pal_core.runtime.checkpoint import prune_rounds, round_file, save_state
 from pal_core.runtime.host import Host, close_all
+from pal_core.runtime.snapshots import Notes, States
+from pal_core.runtime.weights import Held, newest_weights
 from pal_core.settings.model import TrainingTable
 
 __all__ = ["TrainingHost"]
@@ -30,10 +26,11 @@ TELL_EVERY = 0.25
 
 @dataclass
 class _Member:
-    """A member in training."""
+    """A member in training, what it has published last, and its errors in a row."""
 
     model: Model
-    version: int = 0
+    held: Held
+    faults: int = 0
     epoch: int = 0
     epochs_in_round: int = 0
     unpublished: int = 0
@@ -73,17 +70,25 @@ class TrainingHost(Host):
         self._finish: float | None = None
         self._done = False
         self._turn = 0
-        self._saved = time.monotonic()
+        self._data: list[tuple[Batch, NDArray[np.bool_]]] = []
         for index in self.part.indices:
-            self._members[index] = _Member(self.setup.build(self.kernel, self.context(index)))
+            model = self.setup.build(self.kernel, self.context(index))
+            self._members[index] = _Member(model, newest_weights(self.setup, index))
         self._restored = False
         return None
 
     def take(self, sender: str, message: m.Message) -> None:
         """Take labels, or the wish to come to an end."""
         match message:
+            case m.Recall(number, batch, validation):
+                self._round = number
+                with self.guarded():
+                    self._extend(batch, validation)
+                    self._restore()
             case m.Train():
                 self._pending.append(message)
+            case m.Moved(hosts):
+                self._tell_again(hosts)
             case m.Finish(limit):
                 self._finish = time.monotonic() + limit
 
@@ -109,9 +114,6 @@ class TrainingHost(Host):
         else:
             return False
         self._epoch(now)
-        if now - self._saved > self.setup.loaded.settings.run.snapshot_every:
-            self.save()
-            self._saved = now
         return True
 
     def _over(self) -> bool:
@@ -126,34 +128,57 @@ class TrainingHost(Host):
     def _begin_round(self) -> None:
         pending, self._pending = self._pending, []
         batch = Batch.concat([p.batch for p in pending])
-        validation = np.concatenate([p.validation for p in pending])
+        self._extend(batch, np.concatenate([p.validation for p in pending]))
         self._round = pending[-1].round
-        for member in self._members.values():
-            member.model.extend(batch, validation)
         if not self._restored:
             self._restore()
         self.post("manager", m.RoundBegan(self._round))
-        for member in self._members.values():
-            member.epochs = iter(member.model.train())
+        for index, member in self._members.items():
             member.epochs_in_round = 0
+            self._set_off(index, member)
         self._in_round = True
 
+    def _extend(self, batch: Batch, validation: NDArray[np.bool_]) -> None:
+        self._data.append((batch, validation))
+        for member in self._members.values():
+            member.model.extend(batch, validation)
+
     def _restore(self) -> None:
-        """Go on from the snapshots of an earlier part of the run, now that the data are there."""
+        """Go on from the last snapshot set, now that the data are there."""
         self._restored = True
+        past = self.setup.past
         for index, member in self._members.items():
-            # Predictors begin with the newest weights on disk: versions go on from theirs, or news would look old.
-            weights, member.version = newest_weights(self.setup.directory, index)
-            path = member_snapshot(self.setup.directory, index)
-            if path.exists():
-                state, notes = load_state(path)
+            state, notes = past.state(f"member/{index}"), past.notes(f"member/{index}")
+            if state is not None:
                 member.model.restore(state)
                 member.epoch = int(notes["epoch"])
-                if int(notes["version"]) >= member.version:
-                    member.version = int(notes["version"])
-                    self._publish(index, member)
-            elif weights is not None:
-                member.model.load(weights)
+            elif member.held.weights is not None:
+                member.model.load(member.held.weights)
+
+    def _set_off(self, index: int, member: _Member) -> None:
+        try:
+            member.epochs = iter(member.model.train())
+        except Exception as error:
+            self._faulty(index, member, error)
+
+    # --- errors of members
+
+    def _faulty(self, index: int, member: _Member, error: Exception) -> None:
+        """Treat an error by ``training.on_error``: begin the member anew with its last weights, or end the run."""
+        cause = self.kernel_error(error)
+        member.faults += 1
+        if self.options.on_error == "stop" or member.faults > self.options.resets:
+            raise cause
+        count = f"{member.faults} of {self.options.resets} in a row"
+        self.report(cause, f"member {index} trains on from its last weights ({count})")
+        member.rest()
+        member.model.close()
+        member.model = self.setup.build(self.kernel, self.context(index))
+        for batch, validation in self._data:
+            member.model.extend(batch, validation)
+        if member.held.weights is not None:
+            member.model.load(member.held.weights)
+        member.epochs = iter(member.model.train())
 
     def _epoch(self, now: float) -> None:
         active = [i for i, k in self._members.items() if k.epochs is not None]
@@ -161,7 +186,11 @@ class TrainingHost(Host):
         self._turn += 1
         member = self._members[index]
         assert member.epochs is not None  # noqa: S101 - chosen so
-        result = next(member.epochs, None)
+        try:
+            result = next(member.epochs, None)
+        except Exception as error:
+            self._faulty(index, member, error)
+            return
         if result is None:
             member.epochs = None
             return
@@ -172,27 +201,44 @@ class TrainingHost(Host):
         member.epoch, member.metrics = result.number, dict(result.metrics)
         member.epochs_in_round += 1
         member.unpublished += 1
-        if member.unpublished >= self.options.publish_every:
-            self._publish(index, member)
+        if member.unpublished >= self.options.publish_every and not self._publish(index, member):
+            return
         if now - member.told > TELL_EVERY:
             member.told = now
-            self.post("manager", m.EpochDone(index, member.version, member.epoch, member.metrics))
+            self.post("manager", m.EpochDone(index, member.held.version, member.epoch, member.metrics))
         self.count(epochs=1)
 
-    def _publish(self, index: int, member: _Member) -> State:
-        member.version += 1
-        member.unpublished = 0
+    def _publish(self, index: int, member: _Member) -> bool:
+        """Hand the member's weights to prediction; False if they are not finite: then the member has begun anew."""
         state = member.model.weights()
-        for host in self.setup.plan.hosts_of_member(index):
-            self.post(host, m.Weights(index, member.version, state))
-        return state
+        broken = sorted(k for k, a in state.items() if a.dtype.kind == "f" and not np.isfinite(a).all())
+        if broken:
+            what = f"training of member {index} has led to weights that are not finite: {', '.join(broken[:3])}"
+            self._faulty(index, member, FloatingPointError(what))
+            return False
+        member.faults, member.unpublished = 0, 0
+        member.held = Held(state, member.held.version + 1)
+        self._send(index, member.held, self.setup.plan.hosts_of_member(index))
+        return True
+
+    def _send(self, index: int, held: Held, hosts: Iterable[str]) -> None:
+        for host in hosts:
+            if held.weights is not None:
+                self.post(host, m.Weights(index, held.version, held.weights))
+
+    def _tell_again(self, moved: tuple[str, ...]) -> None:
+        """A prediction host that was lost and runs elsewhere has missed weights."""
+        for index, member in self._members.items():
+            self._send(index, member.held, set(moved).intersection(self.setup.plan.hosts_of_member(index)))
 
     def _end_round(self) -> None:
         for index, member in self._members.items():
+            while not self._publish(index, member):
+                """Begun anew with its last weights, which are finite; or the errors in a row end the run."""
             member.rest()
-            state = self._publish(index, member)
-            notes = {"version": str(member.version), "epoch": str(member.epoch), "kernel": self.kernel.spec.name}
-            save_state(round_file(self.setup.directory, index, self._round), state, notes)
+            held = member.held
+            notes = {"version": str(held.version), "epoch": str(member.epoch), "kernel": self.kernel.spec.name}
+            save_state(round_file(self.setup.directory, index, self._round), held.weights or {}, notes)
             prune_rounds(self.setup.directory, index, self.options.checkpoints)
         self._in_round = False
         members = self._members
@@ -201,18 +247,24 @@ class TrainingHost(Host):
             m.RoundEnded(
                 self._round,
                 tuple(members),
-                tuple(k.version for k in members.values()),
+                tuple(k.held.version for k in members.values()),
                 tuple(k.epoch for k in members.values()),
                 tuple(k.metrics for k in members.values()),
             ),
         )
 
-    def save(self) -> None:
-        """Write every member's snapshot."""
+    def states(self) -> tuple[States, Notes]:
+        """Every member's training, and the weights it has published last."""
+        states: dict[str, State] = {}
+        notes: dict[str, dict[str, int]] = {}
         for index, member in self._members.items():
-            if member.version or member.epoch:
-                notes = {"version": str(member.version), "epoch": str(member.epoch)}
-                save_state(member_snapshot(self.setup.directory, index), member.model.snapshot(), notes)
+            if member.held.weights is None:
+                continue
+            states[f"member/{index}"] = member.model.snapshot()
+            notes[f"member/{index}"] = {"epoch": member.epoch}
+            states[f"weights/{index}"] = member.held.weights
+            notes[f"weights/{index}"] = {"version": member.held.version}
+        return states, notes
 
     def close(self) -> None:
         """Close the members."""

@@ -55,15 +55,16 @@ class RunTable(_Table):
     )
     controllers: Literal[1, 2] = Field(1, description="ranks of the controller: one for both cycles, or one each")
     threads: PositiveInt = Field(1, description="threads per rank for numerical libraries")
-    snapshot_every: PositiveFloat = Field(
-        60.0, description="interval of walker and model snapshots", json_schema_extra=SECONDS
+    snapshot_every: PositiveFloat = Field(60.0, description="interval of snapshot sets", json_schema_extra=SECONDS)
+    spares: NonNegativeInt | None = Field(
+        None, description="idle ranks that take over lost ones; left out: 1 where the MPI survives losses, else 0"
     )
     startup_limit: PositiveFloat = Field(
         300.0, description="time for all ranks to build their kernels", json_schema_extra=SECONDS
     )
     silence_limit: PositiveFloat = Field(
         1800.0,
-        description="time in one call of a kernel after which the run fails; oracles have their timeout",
+        description="time in one call of a kernel after which the ranks are started anew; oracles have their timeout",
         json_schema_extra=SECONDS,
     )
     stop_limit: PositiveFloat = Field(
@@ -76,6 +77,10 @@ class GeneratorTable(KernelTable):
 
     walkers: PositiveInt = Field(1, description="number of walkers")
     processes: Processes = Field(None, description=_PROCESSES)
+    on_error: Literal["reset", "disable", "stop"] = Field(
+        "reset", description="a walker that raises goes on from its last snapshot, is disabled, or ends the run"
+    )
+    resets: NonNegativeInt = Field(3, description="resets in a row (within 100 steps) before a walker is disabled")
 
 
 class ModelTable(KernelTable):
@@ -83,6 +88,10 @@ class ModelTable(KernelTable):
 
     members: PositiveInt = Field(4, description="models in the committee")
     processes: Processes = Field(None, description=_PROCESSES)
+    on_error: Literal["reset", "stop"] = Field(
+        "reset", description="a member that raises begins anew with its last weights, or ends the run"
+    )
+    resets: NonNegativeInt = Field(3, description="resets in a row of a member before the run ends")
     trained: bool = Field(
         False, description="the options name trained weights: walkers start at once, without bootstrap"
     )
@@ -93,6 +102,10 @@ class TrainingTable(_Table):
     """When and where members are trained."""
 
     processes: Processes = Field(None, description=_PROCESSES)
+    on_error: Literal["reset", "stop"] = Field(
+        "reset", description="a member that raises trains on from its last weights, or ends the run"
+    )
+    resets: NonNegativeInt = Field(3, description="resets of a member since its last weights before the run ends")
     retrain_after: PositiveInt = Field(20, description="new labels that start a training round")
     publish_every: PositiveInt = Field(5, description="epochs between two hand-overs of weights within a round")
     min_epochs: PositiveInt = Field(1, description="epochs a round lasts before new labels may end it")
@@ -162,7 +175,9 @@ class StopTable(_Table):
     steps: PositiveInt | None = Field(None, description="predicted samples of all walkers together")
     rounds: PositiveInt | None = Field(None, description="training rounds that every member has finished")
     wall_time: PositiveFloat | None = Field(
-        None, description="time since the start of `pal run`", json_schema_extra=SECONDS
+        None,
+        description="time since the start of `pal run` after which the run has ended in order, to be resumed",
+        json_schema_extra=SECONDS,
     )
     converged: Convergence | None = Field(None, description="few uncertain samples")
     generators: Literal["any", "all"] = Field("all", description="walkers that must have ended by themselves")
