@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -16,6 +17,7 @@ from pal_core.runtime.checkpoint import load_state, round_file, rounds_on_disk
 from pal_core.runtime.host import Host, Setup
 from pal_core.runtime.loop import Loop, Worker
 from pal_core.runtime.manager import ManagerHost
+from pal_core.runtime.past import newest_set
 from pal_core.runtime.plan import Processes, make_plan
 from pal_core.settings.load import Loaded, from_dict, load
 from pal_core.store.store import Store
@@ -171,7 +173,16 @@ def run(
     else:
         loaded = load(settings, plugins)
     plan = make_plan(loaded.settings, _one_process(loaded))
-    setup = Setup(loaded, plan, loaded.directory, devices=False, accept_changes=accept_changes)
+    limit = loaded.settings.stop.wall_time
+    setup = Setup(
+        loaded,
+        plan,
+        loaded.directory,
+        devices=False,
+        accept_changes=accept_changes,
+        set=newest_set(loaded.directory),
+        end=None if limit is None else time.time() + limit,
+    )
     transport = LocalTransport(setup.wire())
     with ExitStack() as stack:
         manager = ManagerHost(plan.parts[0], setup, poster(transport, "manager"), plugins, observers)

@@ -12,7 +12,9 @@ import os
 import secrets
 import signal
 import sys
+import time
 import traceback
+from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from types import FrameType
@@ -20,15 +22,20 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from pal_core.plugins.host import PluginHost
+    from pal_core.runtime.host import Setup
+    from pal_core.runtime.loop import Loop
     from pal_core.runtime.manager import ManagerHost
     from pal_core.runtime.plan import Part
     from pal_core.settings.load import Loaded
+    from pal_core.transport.base import Transport
     from pal_core.transport.mpi import World
 
-__all__ = ["EXIT_CODES", "RANKS_VARIABLE", "keep_freed_memory", "main", "thread_variables"]
+__all__ = ["END_VARIABLE", "EXIT_CODES", "RANKS_VARIABLE", "keep_freed_memory", "main", "thread_variables"]
 
 RANKS_VARIABLE = "PAL_RANKS"
 """Number of ranks that the launcher started, so that a world of another size is noticed."""
+END_VARIABLE = "PAL_END_TIME"
+"""When the run must have ended, in seconds since 1970; set by `pal run` from ``stop.wall_time`` and the batch job."""
 LAUNCHED_VARIABLE = "PAL_LAUNCHED"
 """Set by `pal run`, which learns of the outcome from the status file: ranks then exit with 0."""
 EXIT_CODES = {"done": 0, "failed": 1, "interrupted": 75}
@@ -86,14 +93,16 @@ def _run(world: World, path: Path, accept_changes: bool) -> int:
     from pal_core.runtime.host import Setup
     from pal_core.runtime.loop import Loop, Worker
     from pal_core.runtime.manager import ManagerHost
-    from pal_core.runtime.plan import Processes, make_plan
+    from pal_core.runtime.plan import SPARE, Processes, make_plan
+    from pal_core.runtime.spare import SpareHost
     from pal_core.settings.load import Loaded
     from pal_core.transport.doorbell import Doorbell
     from pal_core.transport.mpi import MpiTransport
 
+    began = time.time()
     signals = _Signals()
     nodes = world.nodes()
-    plugins, shared = _prepare(path, world.size) if world.rank == 0 else (None, None)
+    plugins, shared = _prepare(path, world) if world.rank == 0 else (None, None)
     news = json.loads(world.share(shared))
     loaded = Loaded.from_json(news["loaded"])
     plan = make_plan(loaded.settings, Processes(**news["processes"]), nodes)
@@ -103,7 +112,9 @@ def _run(world: World, path: Path, accept_changes: bool) -> int:
     if LAUNCHED_VARIABLE not in os.environ:
         # Started by srun or the like: libraries that kernels will import still heed this.
         os.environ.update(thread_variables(loaded.settings.run.threads))
-    setup = Setup(loaded, plan, loaded.directory, accept_changes=accept_changes)
+    setup = Setup(
+        loaded, plan, loaded.directory, accept_changes=accept_changes, set=news["set"], end=_end_time(loaded, began)
+    )
     neighbours = [r for r, node in enumerate(nodes) if node == nodes[world.rank]]
     bell = Doorbell(news["token"], world.rank, neighbours)
     transport = MpiTransport(world, setup.wire(), plan.ranks, bell)
@@ -116,7 +127,11 @@ def _run(world: World, path: Path, accept_changes: bool) -> int:
         signals.tell(manager)
     try:
         hosts += build_hosts(parts, setup, transport)
-        Loop(hosts, transport).run()
+        loop = Loop(hosts, transport)
+        for part in parts:
+            if part.role == SPARE:
+                loop.add(SpareHost(part.address, _take_over(loop, part.rank, setup, transport)))
+        loop.run()
         transport.flush(_FLUSH_LIMIT)
     finally:
         transport.close()
@@ -127,17 +142,51 @@ def _run(world: World, path: Path, accept_changes: bool) -> int:
     return _farewell(manager, world)
 
 
-def _prepare(path: Path, size: int) -> tuple[PluginHost, str]:
-    """Rank 0 alone discovers plugins and checks the settings; the others get the result as text."""
+def _prepare(path: Path, world: World) -> tuple[PluginHost, str]:
+    """Rank 0 alone discovers plugins, checks the settings and looks at the store; the others get the result as text."""
     from pal_core.plugins.host import PluginHost
+    from pal_core.runtime.past import newest_set
     from pal_core.runtime.plan import count_processes
     from pal_core.settings.load import load
 
     plugins = PluginHost.discover()
     loaded: Loaded = load(path, plugins)
-    processes = count_processes(loaded.settings, os.cpu_count() or 1, size)
-    news = {"loaded": loaded.to_json(), "processes": asdict(processes), "token": secrets.token_hex(6)}
+    processes = count_processes(loaded.settings, os.cpu_count() or 1, world.size, world.survives)
+    news = {
+        "loaded": loaded.to_json(),
+        "processes": asdict(processes),
+        "token": secrets.token_hex(6),
+        "set": newest_set(loaded.directory),
+    }
     return plugins, json.dumps(news)
+
+
+def _end_time(loaded: Loaded, began: float) -> float | None:
+    """When the run must have ended, in seconds since 1970: by its launcher's or its batch job's limit, or its own."""
+    given = os.environ.get(END_VARIABLE)
+    own = loaded.settings.stop.wall_time
+    limits = [float(given)] if given else []
+    if own is not None and LAUNCHED_VARIABLE not in os.environ:
+        limits.append(began + own)
+    return min(limits, default=None)
+
+
+def _take_over(loop: Loop, rank: int, setup: Setup, transport: Transport) -> Callable[[Sequence[str], int], None]:
+    """How a spare rank becomes the hosts of a lost one."""
+    from dataclasses import replace
+
+    from pal_core.runtime.build import build_hosts
+    from pal_core.runtime.past import newest_set
+
+    def take_over(addresses: Sequence[str], times: int) -> None:
+        parts = tuple(replace(p, rank=rank) for p in setup.plan.parts if p.address in addresses)
+        _see_own_gpus(parts)
+        plan = replace(setup.plan, parts=tuple(p for p in setup.plan.parts if p.address not in addresses) + parts)
+        newest = replace(setup, plan=plan, set=newest_set(setup.directory))
+        for host in build_hosts(parts, newest, transport, times):
+            loop.add(host)
+
+    return take_over
 
 
 def _log_to(path: Path) -> None:

@@ -40,7 +40,7 @@ from __future__ import annotations
 import math
 from collections import deque
 from collections.abc import Sequence
-from typing import Literal
+from typing import Any, Literal
 
 from pal_core.control import vocabulary as v
 from pal_core.control.durations import Durations
@@ -86,8 +86,8 @@ class Manager:
         Number of the last training round completed in earlier parts of the run.
     rounds_done : int
         How many they were; fewer than the number of the last one where a round took several releases at once.
-    steps : int
-        Samples predicted in earlier parts of the run.
+    steps, selected : int
+        Samples predicted, and selected, in earlier parts of the run.
     complete : bool
         The last part ended by a stop rule: if one is still met, there is nothing left to do.
     stage : {"exploring", "labelling"}
@@ -108,6 +108,7 @@ class Manager:
         rounds: int = 0,
         rounds_done: int = 0,
         steps: int = 0,
+        selected: int = 0,
         complete: bool = False,
         stage: Stage = "exploring",
         window: Sequence[tuple[int, int]] = (),
@@ -118,7 +119,7 @@ class Manager:
         self.queue = OracleQueue(plan.queue, plan.per_walker)
         for ticket in waiting:
             self.queue.waiting[ticket.sample] = ticket
-        self.tally = Tally(plan.rules, labels=labelled, rounds=rounds_done, steps=steps)
+        self.tally = Tally(plan.rules, labels=labelled, rounds=rounds_done, steps=steps, selected=selected)
         self.tally.window.extend(window)
         self._complete = complete
         self.rounds = Rounds(plan.trainers, plan.retrain_after, rounds)
@@ -167,6 +168,8 @@ class Manager:
                 return self._fail("; ".join(problems)) if problems else self._begin()
             case v.SampleArrived():
                 return self._sample(event)
+            case v.SampleKnown(bootstrap):
+                self._bootstrap_missing = max(self._bootstrap_missing - bootstrap, 0)
             case v.LabelArrived():
                 return self._label(event)
             case v.LabelMissed():
@@ -451,10 +454,16 @@ class Manager:
 
     def _retire(self, hosts: tuple[str, ...]) -> list[v.Action]:
         """Go on, or to the end, without these hosts."""
-        landed = [self.queue.flying.pop(h).sample for h in hosts if h in self.queue.flying]
-        returned: list[v.Action] = [v.ReturnToQueue(tuple(landed))] if landed else []
+        returned = self._put_back(hosts)
         self.rounds.finished.update(h for h in hosts if h in self.plan.trainers)
         return [*returned, v.Forgo(hosts), *self._gone(hosts), *self._training_over()]
+
+    def _put_back(self, hosts: Sequence[str]) -> list[v.Action]:
+        """What these oracles worked on waits again, at no cost of an attempt."""
+        tickets = [self.queue.flying.pop(h) for h in hosts if h in self.queue.flying]
+        for ticket in tickets:
+            self.queue.put_back(ticket)
+        return [v.ReturnToQueue(tuple(t.sample for t in tickets))] if tickets else []
 
     def _restart(self, reason: str) -> list[v.Action]:
         self.phase = "ended"
@@ -469,6 +478,25 @@ class Manager:
                 self.sets.abandon(self._now)
             return []
         return [v.CommitSet(number)] if self.sets.saved(host, number, self._now) else []
+
+    @property
+    def spares(self) -> int:
+        """Idle ranks that are left."""
+        return self._roster.spares
+
+    def state(self) -> dict[str, Any]:
+        """What a committed set must hold of the machine, of plain values: the constructor takes it again."""
+        tally = self.tally
+        flying = [t.sample for t in self.queue.flying.values()]
+        return {
+            "stage": "exploring" if self.stage == "training" else self.stage,
+            "round": self.rounds.completed,
+            "rounds": tally.rounds,
+            "steps": tally.steps,
+            "selected": tally.selected,
+            "window": [list(turn) for turn in tally.window],
+            "waiting": [*self.queue.waiting, *flying],
+        }
 
     def _last_commit(self) -> list[v.Action]:
         """Commit what the hosts have written when they halted, if it is whole.
@@ -572,9 +600,7 @@ class Manager:
         return self._halting()
 
     def _return(self) -> list[v.Action]:
-        flying = tuple(t.sample for t in self.queue.flying.values())
-        self.queue.flying.clear()
-        return [v.ReturnToQueue(flying)] if flying else []
+        return self._put_back(tuple(self.queue.flying))
 
     def _halting(self) -> list[v.Action]:
         if self.phase != "halting":

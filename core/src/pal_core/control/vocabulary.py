@@ -42,6 +42,7 @@ __all__ = [
     "RoundOver",
     "RoundStarted",
     "SampleArrived",
+    "SampleKnown",
     "StartHosts",
     "StartWalkers",
     "StateSaved",
@@ -90,6 +91,13 @@ class SampleArrived:
     score: float
     bootstrap: bool = False
     size: int = 1
+
+
+@dataclass(frozen=True, slots=True)
+class SampleKnown:
+    """A sample has arrived whose like has been labelled or waits already: the shell has dropped it."""
+
+    bootstrap: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -392,6 +400,7 @@ Event = (
     | HostFailed
     | Inspected
     | SampleArrived
+    | SampleKnown
     | LabelArrived
     | LabelMissed
     | HostsLost

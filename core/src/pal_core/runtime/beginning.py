@@ -5,8 +5,10 @@ from __future__ import annotations
 import hashlib
 import json
 import math
-from collections.abc import Sequence
+import time
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,7 +16,8 @@ from numpy.typing import NDArray
 from pal_core.control.manager import Manager, ManagerPlan
 from pal_core.control.queue import HIGHEST, Ticket
 from pal_core.control.stopping import StopRules
-from pal_core.data import Batch, Schema
+from pal_core.data import Batch, Field, Schema
+from pal_core.data.committee import as_floats
 from pal_core.errors import PalError
 from pal_core.plugins.discover import cause
 from pal_core.plugins.host import PluginHost
@@ -22,11 +25,20 @@ from pal_core.runtime.checkpoint import STATE_FOLDERS, rounds_on_disk
 from pal_core.runtime.host import Setup
 from pal_core.settings.changes import Change, changes
 from pal_core.settings.kernels import validate
+from pal_core.settings.load import Loaded
 from pal_core.settings.model import OracleTable, Settings, StopTable, TrainingTable
 from pal_core.spec import FormatSpec, Reader, load_target
 from pal_core.store.store import FILE_NAME, Store, StoredSample, StoreError
 
-__all__ = ["ChangedSettingsError", "InitialDataError", "begin", "changed_settings", "read_initial", "validation_mask"]
+__all__ = [
+    "ChangedSettingsError",
+    "InitialDataError",
+    "begin",
+    "changed_settings",
+    "expected_schema",
+    "read_initial",
+    "validation_mask",
+]
 
 
 class ChangedSettingsError(PalError):
@@ -41,26 +53,70 @@ class InitialDataError(PalError):
     exit_code = 2
 
 
-def begin(setup: Setup, store: Store) -> Manager:
-    """The manager machine, as the store leaves it: empty, or where earlier sessions stopped."""
-    trained = setup.loaded.settings.model.trained
-    rounds = min((max(rounds_on_disk(setup.directory, k), default=0) for k in _members(setup)), default=0)
-    plan = _machine_plan(setup, trained or rounds > 0)
-    waiting = [Ticket(s.id, s.walker, _score(s), min(s.attempts, plan.retries)) for s in store.waiting()]
+def expected_schema(loaded: Loaded) -> Schema:
+    """What is stored of the committee's prediction with a selected sample: mean and deviation of every field."""
+    floats = as_floats(loaded.prediction_schema)
+    return Schema(
+        Field(f"{what}_{f.name}", f.dtype, f.shape, f.unit) for what in ("mean", "std") for f in floats.values()
+    )
+
+
+def begin(setup: Setup, store: Store) -> tuple[Manager, int, bool]:
+    """The manager machine, as the store leaves it: empty, or where earlier sessions stopped.
+
+    Returns
+    -------
+    Manager
+    int
+        Number for the next new sample.
+    bool
+        Whether the run repeats itself from its last snapshot set (a deterministic run that goes on).
+    """
+    state = dict(store.sets()).get(setup.set, {})
+    earlier = [s for s in store.sessions() if s["id"] != store.session]
+    repeating = setup.deterministic and bool(earlier)
+    store.forget_ahead()
+    if repeating:
+        store.rewind(state.get("sample", _first_number(store)), state.get("round", 0), state.get("waiting", ()))
+        state = {"round": 0, "rounds": 0, "steps": 0, "selected": 0, **state}
+    else:
+        state = {"steps": store.steps(), "selected": store.selected()}  # the store knows more than a set of the past
+    number = state.get("sample", _first_number(store)) if repeating else store.next_sample
+    return _machine(setup, store, state, earlier), number, repeating
+
+
+def _first_number(store: Store) -> int:
+    """Number of the first sample that isn't initial data."""
+    return int(store.meta("initial") or 0) + 1
+
+
+def _machine(setup: Setup, store: Store, state: Mapping[str, Any], earlier: Sequence[Mapping[str, Any]]) -> Manager:
+    members = setup.loaded.settings.model.members
+    on_disk = min((max(rounds_on_disk(setup.directory, k), default=0) for k in range(members)), default=0)
+    rounds = int(state.get("round", on_disk))
+    plan = _machine_plan(setup, setup.loaded.settings.model.trained or rounds > 0)
     counts = store.counts()
-    made = sum(n for k, n in counts.items() if k.startswith("labels_") and k != "labels_initial")
-    queued = waiting if plan.oracles else ()
-    sessions = [s for s in store.sessions() if s["id"] != store.session]
     return Manager(
         plan,
-        waiting=queued,
-        labelled=made,
-        buffered=store.labelled(),
+        waiting=_tickets(store, plan.retries, state.get("waiting", ())) if plan.oracles else (),
+        labelled=sum(n for k, n in counts.items() if k.startswith("labels_") and k != "labels_initial"),
+        buffered=store.unused(rounds),
         rounds=rounds,
-        rounds_done=store.rounds_done(setup.loaded.settings.model.members),
-        steps=store.steps(),
-        complete=bool(sessions) and sessions[-1]["outcome"] == "done",
+        rounds_done=int(state.get("rounds", store.rounds_done(members))),
+        steps=int(state["steps"]),
+        selected=int(state["selected"]),
+        complete=bool(earlier) and earlier[-1]["outcome"] == "done",
+        stage=state.get("stage", "exploring"),
+        window=[(int(n), int(k)) for n, k in state.get("window", ())],
+        last_set=max((n for n, _ in store.sets()), default=0),
     )
+
+
+def _tickets(store: Store, retries: int, order: Sequence[int]) -> list[Ticket]:
+    """Samples that wait, in this order, then as they came."""
+    places = {number: k for k, number in enumerate(order)}
+    found = sorted(store.waiting(), key=lambda s: (places.get(s.id, len(places)), s.id))
+    return [Ticket(s.id, s.walker, _score(s), min(s.attempts, retries), size=s.size) for s in found]
 
 
 def _score(sample: StoredSample) -> float:
@@ -68,10 +124,6 @@ def _score(sample: StoredSample) -> float:
     if sample.origin == "bootstrap":
         return math.inf
     return HIGHEST if sample.score is None else sample.score
-
-
-def _members(setup: Setup) -> range:
-    return range(setup.loaded.settings.model.members)
 
 
 def _machine_plan(setup: Setup, trained: bool) -> ManagerPlan:
@@ -83,6 +135,7 @@ def _machine_plan(setup: Setup, trained: bool) -> ManagerPlan:
         trainers=plan.addresses("training"),
         walker_hosts=plan.addresses("generator"),
         predictors=plan.addresses("prediction"),
+        spares=len(plan.addresses("spare")),
         rules=_rules(settings, settings.stop),
         bootstrap=settings.data.bootstrap if settings.oracle else 0,
         trained=trained,
@@ -94,11 +147,13 @@ def _machine_plan(setup: Setup, trained: bool) -> ManagerPlan:
         ahead=oracle.ahead,
         rerank=settings.selection.rerank,
         serial=settings.run.schedule == "serial",
+        snapshot_every=settings.run.snapshot_every,
         final_time=training.final_time,
         # A worker whose process was replaced begins to count only when the new one is ready.
         label_limit=oracle.timeout + settings.run.startup_limit,
         startup_limit=settings.run.startup_limit,
         stop_limit=settings.run.stop_limit,
+        end=None if setup.end is None else setup.end - time.time(),
     )
 
 
@@ -107,7 +162,6 @@ def _rules(settings: Settings, stop: StopTable) -> StopRules:
         labels=stop.labels,
         steps=stop.steps,
         rounds=stop.rounds,
-        wall_time=stop.wall_time,
         uncertain=stop.converged.uncertain if stop.converged else None,
         window=stop.converged.window if stop.converged else 1000,
         generators=stop.generators,

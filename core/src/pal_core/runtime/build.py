@@ -29,6 +29,9 @@ def poster(transport: Transport, sender: str) -> Callable[..., None]:
     return lambda to, message: transport.send(to, sender, message)
 
 
-def build_hosts(parts: tuple[Part, ...], setup: Setup, transport: Transport) -> list[Host]:
-    """Hosts of a rank, the manager apart."""
-    return [_HOSTS[p.role](p, setup, poster(transport, p.address)) for p in parts if p.role != "manager"]
+def build_hosts(parts: tuple[Part, ...], setup: Setup, transport: Transport, times: int = 0) -> list[Host]:
+    """Hosts of a rank, manager and spare apart, that have been taken over from lost ranks so many times."""
+    hosts = [_HOSTS[p.role](p, setup, poster(transport, p.address)) for p in parts if p.role in _HOSTS]
+    for host in hosts:
+        host.times = times
+    return hosts

@@ -38,10 +38,9 @@ class _Walker:
 
 
 class GeneratorHost(Host):
-    """Walkers of one rank. `times` counts how often the host has been taken over by another rank."""
+    """Walkers of one rank."""
 
     table = "generator"
-    times = 0
 
     def build(self) -> Batch:
         """Construct or restore the walkers, and take their first proposals."""

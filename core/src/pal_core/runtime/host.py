@@ -98,6 +98,8 @@ class Host(ABC):
 
     table = ""
     """Table of the settings that names this host's kernel."""
+    times = 0
+    """How often another rank has taken this host over."""
 
     def __init__(self, part: Part, setup: Setup, post: Post) -> None:
         self.part = part
@@ -204,6 +206,9 @@ class Host(ABC):
         """File descriptors that wake this host."""
         return []
 
+    def lost(self, ranks: Sequence[int]) -> None:  # noqa: B027 - most hosts needn't know
+        """The manager decides what follows from a loss."""
+
     # --- snapshot sets
 
     def at_rest(self) -> bool:
@@ -239,7 +244,8 @@ class Host(ABC):
             return 0
         try:
             states, notes = self.captured()
-            write_part(self.setup.directory, number, self.address, states, notes)
+            if states:
+                write_part(self.setup.directory, number, self.address, states, notes)
         except KernelError as error:
             self.report(error, "the last snapshot is not written")
             return 0

@@ -6,13 +6,18 @@ import time
 from collections.abc import Sequence
 from typing import Protocol
 
-from pal_core.messages import Message
+from pal_core import messages as m
+from pal_core.errors import PalError
 from pal_core.transport.base import Transport
 
-__all__ = ["Loop", "Worker"]
+__all__ = ["ControllerLostError", "Loop", "Worker"]
 
 SHORTEST_PAUSE = 2e-5
 """Seconds. Pauses grow from here to the transport's patience, and begin anew whenever something happens."""
+
+
+class ControllerLostError(PalError):
+    """The rank that holds the run together is gone."""
 
 
 class Worker(Protocol):
@@ -24,7 +29,7 @@ class Worker(Protocol):
     def start(self) -> None:
         """Build kernels and vote."""
 
-    def receive(self, sender: str, message: Message) -> None:
+    def receive(self, sender: str, message: m.Message) -> None:
         """Take a message."""
 
     def tick(self, now: float) -> None:
@@ -35,6 +40,9 @@ class Worker(Protocol):
 
     def files(self) -> list[int]:
         """File descriptors that wake the host."""
+
+    def lost(self, ranks: Sequence[int]) -> None:
+        """Hear that the processes of these ranks are gone."""
 
 
 class Loop:
@@ -50,8 +58,19 @@ class Loop:
         self._hosts = {h.address: h for h in hosts}
         self._transport = transport
 
+    def add(self, host: Worker) -> None:
+        """Take a host in that was lost elsewhere, and start it."""
+        self._hosts[host.address] = host
+        host.start()
+
     def run(self) -> None:
-        """Start the hosts and go on until all have left."""
+        """Start the hosts and go on until all have left.
+
+        Raises
+        ------
+        ControllerLostError
+            If rank 0 is lost.
+        """
         for host in self._hosts.values():
             host.start()
         pause = SHORTEST_PAUSE
@@ -68,10 +87,24 @@ class Loop:
         """One turn; True if anything happened."""
         deliveries = self._transport.receive()
         for to, sender, message in deliveries:
+            if isinstance(message, m.Moved):
+                for address in message.hosts:
+                    self._transport.move(address, message.rank)
             self._hosts[to].receive(sender, message)
+        lost = self._transport.lost()
+        if lost:
+            self._tell_lost(lost)
         now = time.monotonic()
         worked = False
-        for host in self._hosts.values():
+        for host in list(self._hosts.values()):
             host.tick(now)
             worked = host.work(now) or worked
         return bool(deliveries) or worked
+
+    def _tell_lost(self, ranks: Sequence[int]) -> None:
+        if 0 in ranks:
+            raise ControllerLostError(
+                "the controller's rank is gone: this one ends too", "pal run goes on from the store"
+            )
+        for host in self._hosts.values():
+            host.lost(ranks)

@@ -7,31 +7,42 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable, Iterable
+from collections import deque
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from pal_core import messages as m
 from pal_core.control import vocabulary as v
 from pal_core.data import Batch
+from pal_core.errors import PalError
 from pal_core.observe import Observer
 from pal_core.plugins.host import PluginHost
-from pal_core.runtime.beginning import begin, changed_settings, read_initial, validation_mask
-from pal_core.runtime.checks import CheckRaised, Checks
+from pal_core.runtime.beginning import begin, changed_settings, expected_schema, read_initial, validation_mask
+from pal_core.runtime.checks import CheckRaised
 from pal_core.runtime.host import Post, Setup
+from pal_core.runtime.labels import LabelDesk
 from pal_core.runtime.plan import Part
+from pal_core.runtime.replacing import Replacing
+from pal_core.runtime.snapshots import remove_sets, write_part
 from pal_core.runtime.status import StatusBoard
 from pal_core.store.store import Store
 
-__all__ = ["STOP_FILE", "ManagerHost"]
+__all__ = ["STOP_FILE", "ManagerHost", "RestartNeededError"]
 
 STOP_FILE = "stop"
 """A file of this name in the run directory asks the run to stop and be resumed later."""
 _TICK_EVERY = 0.2
 _STATUS_EVERY = 1.0
+_SETS_KEPT = 2
 _log = logging.getLogger("pal.manager")
+
+
+class RestartNeededError(PalError):
+    """The run can go on from the store, but only with ranks that are started anew."""
 
 
 class ManagerHost:
@@ -85,35 +96,34 @@ class ManagerHost:
     def _open(self, plugins: PluginHost, observers: Iterable[Observer]) -> None:
         """Begin a session of the stored run."""
         setup, loaded = self.setup, self.setup.loaded
-        self._store.agree(loaded.sample_schema, loaded.label_schema or type(loaded.sample_schema)())
+        self._store.agree(
+            loaded.sample_schema, loaded.label_schema or type(loaded.sample_schema)(), expected_schema(loaded)
+        )
         differences = changed_settings(self._store, loaded.settings, setup.accept_changes)
         packages = {k.distribution: k.version for k in loaded.kernels}
         self._store.open_session(loaded.settings.model_dump_json(exclude_unset=True), packages)
         for change in differences:
             self._store.note("settings", str(change))
         read_initial(setup, self._store, plugins)
-        self._machine = begin(setup, self._store)
-        self._checks = Checks(setup, self._note)
-        self._selected_before = self._store.selected()
+        remove_sets(setup.directory, tuple(n for n, _ in self._store.sets()))
+        self._began = self._ticked = self._told = time.monotonic()
+        self._machine, next_sample, repeating = begin(setup, self._store)
+        self._desk = LabelDesk(setup, self._store, next_sample, repeating)
+        self._desk.checks.restore(setup.past.state("checks/0") or {})
+        self._replacing = Replacing(setup.plan, self._post)
         self._board = StatusBoard(self._machine, setup.plan)
         self._observers = [*plugins.observers(), *observers]
         for record in plugins.plugins:
             if record.error:
                 _log.warning("plugin %s of %s is broken: %s", record.name, record.package, record.error)
-        self._next_sample = self._store.next_sample
-        self._fresh: dict[int, dict[str, Any]] = {}
-        self._last_failure: dict[int, str] = {}
         self._reranking: dict[int, tuple[int, ...]] = {}
         self._versions: dict[str, int] = {}
         self._trained_on: dict[int, int] = {}
         self._first: list[Batch] = []
+        self._candidates: dict[str, m.Candidates | None] = {}
         self._heard: dict[str, float] = {}
-        self._trouble = ""
-        self._began = self._ticked = self._told = time.monotonic()
+        self._later: deque[v.Event] = deque()
         self._tell("started")
-
-    def _note(self, text: str) -> None:
-        self._store.note("check", text)
 
     # --- the interface of a host
 
@@ -150,8 +160,19 @@ class ManagerHost:
             if host.startswith("oracle/") and settings.oracle is not None:
                 limit = max(limit, settings.oracle.timeout + settings.run.stop_limit)
             if now - heard > limit:
-                self._handle(v.HostFailed(host, f"no sign of life for {limit:g} s (run.silence_limit)"))
+                self._do(v.Restart(f"{host} has given no sign of life for {limit:g} s (run.silence_limit)"))
                 return
+
+    def lost(self, ranks: Sequence[int]) -> None:
+        """Ranks are gone: let the machine decide what follows."""
+        for rank in ranks:
+            event = self._replacing.lost(rank)
+            if event is not None and not self.left:
+                _log.error("%s", event.why)
+                self._store.note("manager", event.why)
+                for host in event.hosts:
+                    self._heard.pop(host, None)
+                self._handle(event)
 
     def request_stop(self, reason: str) -> None:
         """End the run soon, to be resumed later. May be called from a signal handler."""
@@ -178,7 +199,7 @@ class ManagerHost:
 
     # --- messages in
 
-    def _events(self, sender: str, message: m.Message) -> Iterable[v.Event]:  # noqa: C901, PLR0912 - one row per message
+    def _events(self, sender: str, message: m.Message) -> Iterable[v.Event]:  # noqa: C901, PLR0912, PLR0915 - one row per message
         match message:
             case m.Ready(first):
                 if first is not None:
@@ -190,18 +211,27 @@ class ManagerHost:
                 kernel = self.setup.loaded.oracle.spec.name if self.setup.loaded.oracle else ""
                 text = f"oracle {kernel} (settings table [oracle]) can't label a walker's first sample"
                 yield v.Inspected(tuple(f"{text}: {p}" for p in problems))
-            case m.Candidates(walkers, batch):
-                yield from self._arrivals(batch, walkers, None, 0)
-            case m.Selected(walkers, score, version, batch):
-                yield from self._arrivals(batch, walkers, score, version)
-            case m.Labelled():
-                yield from self._labelled(sender, message)
-            case m.LabelFailed():
-                yield from self._failed(sender, message)
+            case m.Fault():
+                self._fault(sender, message)
+            case m.Candidates():
+                yield from self._all_candidates(sender, message)
+            case m.Selected():
+                yield from self._desk.arrivals(message)
+            case m.Labelled(request):
+                if self._flying(sender, request):
+                    yield self._labelled(sender, message)
+            case m.LabelFailed(request):
+                if self._flying(sender, request):
+                    self._board.failed_attempts += 1
+                    yield self._label_failed(sender, message)
+            case m.Saved(number, error):
+                if error:
+                    self._store.note(sender, f"snapshot set {number} is given up: {error}")
+                yield v.StateSaved(sender, number, not error)
             case m.Progress(predicted, selected):
                 yield v.Predicted(predicted, selected)
-            case m.WalkersEnded(walkers, reasons):
-                yield v.WalkersEnded(len(walkers), reasons[-1])
+            case m.WalkersEnded(walkers, reasons, disabled):
+                yield v.WalkersEnded(walkers, reasons[-1], disabled)
             case m.Ranked(request, kept):
                 asked = self._reranking.pop(request)
                 yield v.QueueRanked(request, tuple(asked[i] for i in kept))
@@ -222,78 +252,54 @@ class ManagerHost:
                 _log.info("%s: %s", source, text)
             case m.WalkersQuiet():
                 yield v.WalkersQuiet()
-            case m.Closed():
-                yield v.ExchangeClosed()
-            case m.Halted():
-                yield v.HostHalted(sender)
+            case m.Halted(number):
+                yield v.HostHalted(sender, bool(number))
+
+    def _where(self, sender: str, kernel: str, key: str) -> str:
+        return f"kernel {kernel}, settings table [{key}], rank {self._replacing.rank(sender)}, {sender}"
 
     def _broken(self, sender: str, message: m.Broken) -> v.Event:
-        where = f"rank {self.setup.plan.ranks[sender]}, {sender}"
-        what = f"kernel {message.kernel}, settings table [{message.key}], {where}: {message.what}"
+        what = f"{self._where(sender, message.kernel, message.key)}: {message.what}"
         self._store.note(sender, what)
         self._store.note(sender, message.trace)
         _log.error("%s\n%s", what, message.trace)
         self.trace = self.trace or message.trace
         return v.HostFailed(sender, what)
 
-    def _arrivals(self, batch: Batch, walkers: Any, score: Any, version: int) -> Iterable[v.Event]:
-        bootstrap = score is None
-        for row, sample in enumerate(batch):
-            number, walker = self._next_sample, int(walkers[row])
-            self._next_sample += 1
-            worth = float("inf") if bootstrap else float(score[row])
-            origin = "bootstrap" if bootstrap else "active"
-            record = {"origin": origin, "walker": walker, "version": version, "score": worth}
-            self._fresh[number] = {"sample": sample, **record}
-            finite = worth if np.isfinite(worth) else 1e300
-            yield v.SampleArrived(number, walker, finite, bootstrap)
+    def _fault(self, sender: str, message: m.Fault) -> None:
+        what = f"{self._where(sender, message.kernel, message.key)}: {message.what}; {message.remedy}"
+        self._board.faults += 1
+        self._board.last_fault = what
+        self._store.note(sender, what)
+        self._store.note(sender, message.trace)
+        _log.error("%s\n%s", what, message.trace)
+
+    def _all_candidates(self, sender: str, message: m.Candidates) -> Iterable[v.Event]:
+        """Samples to start from, once all hosts have sent theirs: their numbers don't depend on who was faster."""
+        self._candidates[sender] = message
+        if None in self._candidates.values():
+            return
+        found, self._candidates = self._candidates, {}
+        for candidates in found.values():
+            if candidates is not None:
+                yield from self._desk.arrivals(candidates)
 
     def _flying(self, sender: str, request: int) -> bool:
         ticket = self._machine.queue.flying.get(sender)
         return ticket is not None and ticket.sample == request
 
-    def _labelled(self, sender: str, message: m.Labelled) -> Iterable[v.Event]:
-        number = message.request
-        if not self._flying(sender, number):
-            return
-        sample, label = self._store.samples([number])[0], message.batch[0]
+    def _labelled(self, sender: str, message: m.Labelled) -> v.Event:
         try:
-            reason = self._checks.objection(sample, label, None)
+            return self._desk.labelled(sender, message)
         except CheckRaised as error:
-            yield self._broken(self.address, error.message)
-            return
-        self._store.add_attempt(number, message.attempt, sender, seconds=message.seconds)
-        if reason is None:
-            self._last_failure.pop(number, None)
-            kernel = self.setup.loaded.oracle
-            assert kernel is not None  # noqa: S101 - it has just answered
-            self._store.add_label(number, label, kernel.spec.name, f"{kernel.distribution} {kernel.version}")
-        else:
-            self._store.quarantine(number, reason, label)
-            self._last_failure[number] = reason
-            self._trouble = f"label refused: {reason}"
-            _log.warning("label of sample %d set aside: %s", number, reason)
-        yield v.LabelArrived(sender, number, reason is None)
+            return self._broken(self.address, error.message)
 
-    def _failed(self, sender: str, message: m.LabelFailed) -> Iterable[v.Event]:
-        number = message.request
-        if not self._flying(sender, number):
-            return
-        self._board.failed_attempts += 1
-        self._store.add_attempt(
-            number,
-            message.attempt,
-            sender,
-            seconds=message.seconds,
-            failure=message.failure,
-            text=message.text,
-            evidence=message.evidence,
-        )
-        self._last_failure[number] = f"{message.failure}: {message.text}"
-        log = f"logs/{sender.replace('/', '-')}.log"
-        self._trouble = f"{self._last_failure[number]} (more in {log}, or pal status)"
-        _log.warning("sample %d, attempt %d on %s: %s", number, message.attempt, sender, self._last_failure[number])
-        yield v.LabelMissed(sender, number, message.failure == "invalid_input")
+    def _label_failed(self, sender: str, message: m.LabelFailed) -> v.Event:
+        event = self._desk.failed(sender, message)
+        oracle = self.setup.loaded.settings.oracle
+        if oracle is not None and oracle.on_error == "stop":
+            return v.HostFailed(sender, f"{self._desk.trouble} (oracle.on_error)")
+        return event
 
     def _round(self, sender: str, message: m.RoundEnded) -> v.Event:
         labels = self._trained_on[message.round]
@@ -314,57 +320,74 @@ class ManagerHost:
             self._post(host, message)
 
     def _handle(self, event: v.Event) -> None:
-        for action in self._machine.handle(event, time.monotonic() - self._began):
-            self._do(action)
+        """Let the machine take an event, and those that follow from what it wants done."""
+        self._later.append(event)
+        if len(self._later) > 1:
+            return  # within an action: its turn comes
+        while self._later:
+            for action in self._machine.handle(self._later[0], time.monotonic() - self._began):
+                self._do(action)
+            self._later.popleft()
 
-    def _do(self, action: v.Action) -> None:  # noqa: C901, PLR0912 - one row per action
+    def _do(self, action: v.Action) -> None:  # noqa: C901, PLR0912, PLR0915 - one row per action
         plan = self.setup.plan
         match action:
             case v.InspectFirst(host):
                 self._post(host, m.Inspect(Batch.concat(self._first, self.setup.loaded.sample_schema)))
             case v.StartHosts():
                 self._first.clear()
-                self._post_all((p.address for p in plan.parts if p.address != self.address), m.Go())
+                self._post_all(self._replacing.present(), m.Go())
+                for host in plan.addresses("training"):
+                    self._recall(host, self._machine.rounds.before)
             case v.AskBootstrap(count):
                 self._ask_bootstrap(count)
             case v.StartWalkers():
                 self._post_all(plan.addresses("generator"), m.Explore())
             case v.Keep(number):
-                record = self._fresh.pop(number)
-                self._store.add_sample(number, record.pop("sample"), **record)
+                self._desk.keep(number)
             case v.Discard(numbers, why):
-                unseen = [n for n in numbers if self._fresh.pop(n, None) is not None]
-                self._store.drop([n for n in numbers if n not in unseen], why, len(unseen))
+                self._desk.discard(numbers, why)
                 self._board.dropped += len(numbers)
             case v.Dispatch(host, number, attempt):
-                self._post(host, m.Label(number, attempt, self._store.samples([number])))
+                self._dispatch(host, number, attempt)
             case v.QuarantineSample(number, attempts):
-                reason = self._last_failure.pop(number, "no label")
-                if not self._store.is_quarantined(number):
-                    self._store.quarantine(number, f"{reason} (attempts: {attempts})")
+                self._desk.given_up(number, attempts)
             case v.Release(number, samples):
                 self._release(number, samples)
             case v.AskRerank(request, samples):
                 self._reranking[request] = samples
                 self._post("exchange", m.Rerank(request, self._store.samples(samples)))
-            case v.PauseWalkers():
-                self._post("exchange", m.Pause())
             case v.ResumeWalkers():
-                self._post("exchange", m.Resume())
-            case v.QuietenExchange():
-                self._post("exchange", m.Quiet())
+                self._post("exchange", m.Resume(self._versions))
+            case v.TakeSet(number):
+                self._post_all(["exchange", *plan.addresses("training")], m.Snapshot(number))
+            case v.CommitSet(number):
+                self._commit_set(number)
+            case v.Replace(hosts):
+                self._store.note("manager", self._replacing.replace(hosts))
+            case v.Forgo(hosts):
+                self._store.note("manager", self._replacing.forgo(hosts))
+            case v.Welcome(host):
+                self._welcome(host)
+            case v.QuietenExchange(number):
+                self._post("exchange", m.Quiet(number))
             case v.FinishTraining(limit):
                 self._post_all(plan.addresses("training"), m.Finish(limit))
             case v.CloseExchange():
                 self._post("exchange", m.Close(self._versions))
-            case v.HaltHost(host):
-                self._post(host, m.Halt())
+            case v.HaltHost(host, number):
+                self._post(host, m.Halt(set=number))
             case v.ReturnToQueue():
                 """They are still waiting in the store."""
             case v.Abandon(hosts, doing):
                 self.abandoned = hosts
-                cause = f"{self._machine.reason}; then " if self._machine.outcome == "failed" else ""
-                self._end("failed", f"{cause}no answer from {', '.join(hosts)} while {doing}")
+                cause = "" if self._machine.outcome == "done" else f"{self._machine.reason}; then "
+                outcome: v.Outcome = "interrupted" if self._machine.outcome == "interrupted" else "failed"
+                self._end(outcome, f"{cause}no answer from {', '.join(hosts)} while {doing}")
+            case v.Restart(reason):
+                self._store.note("manager", f"the ranks must be started anew: {reason}")
+                self._store.commit()
+                raise RestartNeededError(reason, "what was labelled is stored; go on with: pal run SETTINGS")
             case v.Finished(outcome, reason):
                 self._end(outcome, reason)
 
@@ -373,29 +396,89 @@ class ManagerHost:
         hosts = [p for p in self.setup.plan.role("generator") if p.indices]
         walkers = sum(len(p.indices) for p in hosts)
         before = 0
+        self._candidates = {}
         for part in hosts:
             upto = before + len(part.indices)
             share = count * upto // walkers - count * before // walkers
             before = upto
             if share:
+                self._candidates[part.address] = None
                 self._post(part.address, m.Bootstrap(share))
 
-    def _release(self, number: int, samples: tuple[int, ...]) -> None:
-        batch = self._store.samples(samples).join(self._store.labels(samples))
+    def _dispatch(self, host: str, number: int, attempt: int) -> None:
+        try:
+            event = self._desk.stored_label(host, number, attempt)
+        except CheckRaised as error:
+            event = self._broken(self.address, error.message)
+        if event is not None:
+            self._handle(event)
+        else:
+            self._post(host, m.Label(number, attempt, self._store.samples([number])))
+
+    # --- training
+
+    def _data(self, samples: Sequence[int]) -> tuple[Batch, NDArray[np.bool_]]:
         settings = self.setup.loaded.settings
         share = settings.training.validation if settings.training else 0.0
-        mask = validation_mask(settings.run.seed, share, samples)
+        batch = self._store.samples(samples).join(self._store.labels(samples))
+        return batch, validation_mask(settings.run.seed, share, samples)
+
+    def _recall(self, host: str, number: int) -> None:
+        """Tell a training host what the rounds so far have been trained on."""
+        samples = self._store.used(number)
+        self._trained_on[number] = len(samples)
+        if number:
+            self._post(host, m.Recall(number, *self._data(samples)))
+
+    def _release(self, number: int, samples: tuple[int, ...]) -> None:
         self._store.released(samples, number)
         self._trained_on[number] = self._trained_on.get(number - 1, 0) + len(samples)
-        self._post_all(self.setup.plan.addresses("training"), m.Train(number, batch, mask))
+        self._post_all(self.setup.plan.addresses("training"), m.Train(number, *self._data(samples)))
+
+    def _welcome(self, host: str) -> None:
+        """Give a host that runs again on another rank what it needs to go on."""
+        self._store.note("manager", f"{host} runs again at rank {self._replacing.rank(host)}")
+        self._replacing.back(host)
+        self._post(host, m.Go())
+        if host.startswith("generator/"):
+            self._post(host, m.Explore())
+        if host.startswith("training/"):
+            rounds = self._machine.rounds
+            done = rounds.over[host]
+            self._recall(host, done)
+            for number in range(done + 1, rounds.released + 1):
+                samples = [n for n in self._store.used(number) if n not in set(self._store.used(number - 1))]
+                self._post(host, m.Train(number, *self._data(samples)))
+
+    # --- snapshot sets
+
+    def _commit_set(self, number: int) -> None:
+        """Make a set count, with the state of the machine that belongs to it; the one before is kept too."""
+        directory = self.setup.directory
+        state = self._machine.state() | {"sample": self._desk.next_sample}
+        try:
+            if part := self._desk.snapshot_part():
+                write_part(directory, number, self.address, part, {})
+        except (OSError, CheckRaised) as error:
+            self._store.note("manager", f"snapshot set {number} is given up: {error}")
+            return
+        self._store.add_set(number, state)
+        kept = tuple(n for n, _ in self._store.sets()[-_SETS_KEPT:])
+        self._store.drop_sets(kept[0])
+        self._store.commit()
+        remove_sets(directory, kept)
+
+    # --- the end
 
     def _end(self, outcome: v.Outcome, reason: str) -> None:
-        if outcome == "failed" and self._machine.failures_in_a_row and self._trouble:
-            reason = f"{reason}; the last: {self._trouble}"
+        if outcome == "failed" and self._machine.failures_in_a_row and self._desk.trouble:
+            reason = f"{reason}; the last: {self._desk.trouble}"
         self.outcome, self.reason = outcome, reason
         self._store.end_session(outcome, reason)
+        if outcome == "done":
+            self._store.forget_ahead()
         self._tell("ended")
-        self._post_all((p.address for p in self.setup.plan.parts if p.address != self.address), m.Leave())
+        self._post_all(self._replacing.present(), m.Leave())
         self.left = True
 
     # --- telling
@@ -411,9 +494,7 @@ class ManagerHost:
         self._store.check_presence()
         status = self.status()
         tally = self._machine.tally
-        self._store.add_history(
-            tally.steps, self._selected_before + tally.selected, tally.labels, len(self._machine.queue)
-        )
+        self._store.add_history(tally.steps, tally.selected, tally.labels, len(self._machine.queue))
         for observer in list(self._observers):
             try:
                 call: Callable[..., None] = getattr(observer, what)
@@ -425,7 +506,7 @@ class ManagerHost:
     def close(self) -> None:
         """Close checks and store."""
         try:
-            self._checks.close()
+            self._desk.checks.close()
         finally:
             self._store.close()
 

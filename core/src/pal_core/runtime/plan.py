@@ -10,9 +10,10 @@ from itertools import pairwise
 from pal_core.errors import PalError
 from pal_core.settings.model import NodeRule, Settings
 
-__all__ = ["Part", "Plan", "PlanError", "Processes", "count_processes", "make_plan"]
+__all__ = ["SPARE", "Part", "Plan", "PlanError", "Processes", "count_processes", "default_spares", "make_plan"]
 
 ROLES = ("prediction", "generator", "oracle", "training")
+SPARE = "spare"
 _RULE_KEY = {"prediction": "model", "generator": "generator", "oracle": "oracle", "training": "training"}
 
 
@@ -42,11 +43,12 @@ class Processes:
     generator: int
     oracle: int | None
     training: int | None
+    spares: int = 0
 
     @property
     def size(self) -> int:
         """Ranks in all."""
-        return self.controllers + sum(self.of(r) for r in ROLES)
+        return self.controllers + sum(self.of(r) for r in ROLES) + self.spares
 
     def of(self, role: str) -> int:
         """Ranks of a role, 0 if it shares or is not there."""
@@ -94,7 +96,17 @@ class Plan:
         return tuple(p.address for p in self.role("prediction") if member in p.indices)
 
 
-def count_processes(settings: Settings, cores: int, size: int | None = None) -> Processes:
+def default_spares(settings: Settings, survives: bool) -> int:
+    """Spare ranks of a run: as many as the settings say, else one if that can help.
+
+    It can where the MPI survives a death and the run need not repeat itself exactly.
+    """
+    if settings.run.spares is not None:
+        return settings.run.spares if survives else 0
+    return int(survives and settings.run.schedule == "parallel")
+
+
+def count_processes(settings: Settings, cores: int, size: int | None = None, survives: bool = False) -> Processes:
     """Settle the ranks of every role.
 
     Parameters
@@ -105,6 +117,8 @@ def count_processes(settings: Settings, cores: int, size: int | None = None) -> 
         for prediction, a quarter each for training and oracles, always at least one.
     size : int, optional
         Ranks that an allocation gives. Ranks left over go to the oracles, if their number is left out.
+    survives : bool
+        Whether this MPI survives the death of a rank, so that spare ranks can take lost ones over.
 
     Raises
     ------
@@ -120,12 +134,14 @@ def count_processes(settings: Settings, cores: int, size: int | None = None) -> 
         oracle=None if oracle is None else _given(oracle.processes, max(1, cores // 4)),
         training=None if training is None else _given(training.processes, min(members, max(1, cores // 4))),
     )
+    if found.size > found.controllers:
+        found = replace(found, spares=default_spares(settings, survives))
     if size is None or size == found.size:
         return found
     spare = size - found.size
     if oracle is not None and oracle.processes is None and (found.oracle or 0) + spare >= 1:
         return replace(found, oracle=(found.oracle or 0) + spare)
-    counts = ", ".join(f"{r} {found.of(r)}" for r in ROLES)
+    counts = ", ".join([*(f"{r} {found.of(r)}" for r in ROLES), *([f"spares {found.spares}"] if found.spares else [])])
     raise PlanError(
         f"the settings ask for {found.size} ranks (controller {found.controllers}, {counts}), {size} were started",
         f"start {found.size} ranks, or change `processes` in the settings; without oracle.processes the oracles take "
@@ -141,7 +157,7 @@ def make_plan(settings: Settings, processes: Processes, nodes: Sequence[str] | N
     """Deal roles, walkers and members out to ranks.
 
     Rank 0 holds the manager; the exchange is there too or on rank 1. Then follow prediction, generators, oracles and
-    training, in this order on every node, as `[[placement]]` allows.
+    training, in this order on every node, as `[[placement]]` allows, and last the spares.
 
     Parameters
     ----------
@@ -173,6 +189,8 @@ def make_plan(settings: Settings, processes: Processes, nodes: Sequence[str] | N
             Part(f"{role}/{i}", role, rank, share, gpu)
             for i, (rank, share, gpu) in enumerate(zip(ranks, shares, devices, strict=True))
         ]
+    idle = [r for r, found in enumerate(roles) if found == SPARE]
+    parts += [Part(f"{SPARE}/{i}", SPARE, rank) for i, rank in enumerate(idle)]
     return Plan(tuple(parts), nodes)
 
 
@@ -196,9 +214,9 @@ def _deal_gpus(nodes: list[str], gpus: Sequence[int]) -> list[int | None]:
 def _place(rules: Sequence[NodeRule], processes: Processes, nodes: Sequence[str]) -> list[str]:
     """Role of every rank: first the numbers that rules state, then what is left, wherever a rule doesn't forbid it."""
     roles = ["controller"] * processes.controllers + [""] * (len(nodes) - processes.controllers)
-    left = {r: processes.of(r) for r in ROLES}
+    left = {r: processes.of(r) for r in ROLES} | {SPARE: processes.spares}
     if not rules or not any(nodes):
-        return roles[: processes.controllers] + [r for r in ROLES for _ in range(left[r])]
+        return roles[: processes.controllers] + [r for r, n in left.items() for _ in range(n)]
     quotas = {node: _quota(rules, node) for node in dict.fromkeys(nodes)}
     free = {node: [k for k, n in enumerate(nodes) if n == node and not roles[k]] for node in quotas}
     for node, quota in quotas.items():
@@ -210,7 +228,7 @@ def _place(rules: Sequence[NodeRule], processes: Processes, nodes: Sequence[str]
                 left[role] -= 1
     for node, ranks in free.items():
         for rank in ranks:
-            role = next((r for r in ROLES if left[r] and quotas[node][r] is None), "")
+            role = next((r for r, n in left.items() if n and quotas[node].get(r) is None), "")
             if not role:
                 raise _unplaced(node, left, nodes)
             roles[rank] = role
@@ -224,7 +242,7 @@ def _quota(rules: Sequence[NodeRule], node: str) -> dict[str, int | None]:
 
 
 def _unplaced(node: str, left: dict[str, int], nodes: Sequence[str]) -> PlanError:
-    wanting = ", ".join(f"{n} of {_RULE_KEY[r]}" for r, n in left.items() if n) or "none"
+    wanting = ", ".join(f"{n} of {_RULE_KEY.get(r, r)}" for r, n in left.items() if n) or "none"
     counts = ", ".join(f"{n} {list(nodes).count(n)}" for n in dict.fromkeys(nodes))
     return PlanError(
         f"[[placement]] doesn't fit node {node}: its rule and its ranks don't agree; still to be placed: {wanting}",

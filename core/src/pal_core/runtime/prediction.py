@@ -12,8 +12,8 @@ from pal_core import messages as m
 from pal_core.data import Batch, SchemaError
 from pal_core.data.finite import broken_samples
 from pal_core.kernels import Model, State
-from pal_core.runtime.weights import Held, newest_weights
 from pal_core.runtime.host import Host, close_all
+from pal_core.runtime.weights import Held, newest_weights
 
 __all__ = ["PredictionHost"]
 

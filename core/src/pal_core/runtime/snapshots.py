@@ -82,7 +82,8 @@ class Saver:
 
     def _write(self, number: int, states: States, notes: Notes) -> None:
         try:
-            write_part(self._directory, number, self._host, states, notes)
+            if states:
+                write_part(self._directory, number, self._host, states, notes)
         except Exception as error:  # any: told to the manager, which abandons the set
             _log.warning("part of snapshot set %d can't be written", number, exc_info=True)
             self._error = f"{type(error).__name__}: {error}"

@@ -37,6 +37,8 @@ class StatusBoard:
         self._points: deque[tuple[float, int, int]] = deque(maxlen=_RATE_WINDOW)
         self.failed_attempts = 0
         self.dropped = 0
+        self.faults = 0
+        self.last_fault = ""
 
     def pulse(self, host: str, busy: float, counts: Mapping[str, float]) -> None:
         """A host's share of busy time and its counters."""
@@ -78,6 +80,9 @@ class StatusBoard:
             "waiting_labels": machine.rounds.waiting_labels,
             "members": {str(k): v for k, v in sorted(self._members.items())},
             "quarantined": machine.quarantined,
+            "faults": self.faults,
+            "last_fault": self.last_fault,
+            "spares": machine.spares,
             "failed_attempts": self.failed_attempts,
             "dropped": self.dropped,
             "walkers_ended": len(tally.ended),
@@ -97,7 +102,7 @@ class StatusBoard:
     def _shares(self, now: float) -> dict[str, float]:
         tally = self._machine.tally
         done = {"labels": tally.labels, "steps": tally.steps, "rounds": tally.rounds, "wall_time": now}
-        limits = {k: getattr(tally.rules, k) for k in done}
+        limits = {k: getattr(tally.rules, k, self._machine.plan.end) for k in done}
         return {k: done[k] / limit for k, limit in limits.items() if limit}
 
     def _progress(self, now: float) -> float | None:
@@ -108,8 +113,8 @@ class StatusBoard:
         """Seconds until the first of the countable stop rules is met, at the present rates."""
         rules, tally = self._machine.tally.rules, self._machine.tally
         guesses = []
-        if rules.wall_time is not None:
-            guesses.append(rules.wall_time - now)
+        if self._machine.plan.end is not None:
+            guesses.append(self._machine.plan.end - now)
         if rules.labels is not None and labels_rate > 0:
             guesses.append((rules.labels - tally.labels) / labels_rate)
         if rules.steps is not None and steps_rate > 0:

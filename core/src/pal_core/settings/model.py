@@ -130,6 +130,9 @@ class OracleTable(KernelTable):
         3600.0, description="longest time for one label; needs isolate", json_schema_extra=SECONDS
     )
     retries: NonNegativeInt = Field(1, description="further attempts after a failure")
+    on_error: Literal["retry", "stop"] = Field(
+        "retry", description="a failure is followed by another attempt, elsewhere if possible, or ends the run"
+    )
     isolate: bool = Field(True, description="label in a child process, so that a crash costs one attempt only")
     queue: PositiveInt = Field(1000, description="samples that may wait; beyond it the least uncertain are dropped")
     per_walker: PositiveInt | None = Field(

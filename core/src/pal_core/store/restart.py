@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from pal_core.store.database import StoreError
@@ -54,12 +54,14 @@ class Restart(Quarantine):
 
     # --- rewinding
 
-    def rewind(self, sample: int, round: int) -> None:
+    def rewind(self, sample: int, round: int, waiting: Iterable[int] = ()) -> None:
         """Go back to where `sample` was the next new sample and `round` the last one begun, and commit.
 
         Samples from there on that wait, are labelled or quarantined become *ahead*; dropped ones without any label
-        are deleted. Rounds after `round` are deleted, and labels first used by those become unused.
+        are deleted. Earlier ones that were `waiting` wait again, whatever became of them. Rounds after `round` are
+        deleted, and labels first used by those become unused.
         """
+        self._set_state(list(waiting), "waiting")
         self._write(
             "UPDATE samples SET state = 'ahead' WHERE id >= ? AND (state IN ('waiting', 'labelled', 'quarantined') "  # noqa: S608
             f"OR id IN ({_HELD}))",

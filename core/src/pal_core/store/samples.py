@@ -30,7 +30,7 @@ ORDER BY s.id DESC LIMIT 1
 
 @dataclass(frozen=True, slots=True)
 class StoredSample:
-    """A sample's record without its data."""
+    """A sample's record without its data; `size` is the length of its ragged dimension, 1 without one."""
 
     id: int
     origin: str
@@ -38,6 +38,7 @@ class StoredSample:
     version: int
     score: float | None
     attempts: int
+    size: int = 1
 
 
 class Samples(Database):
@@ -197,15 +198,29 @@ class Samples(Database):
         """Samples that wait for a label, oldest first."""
         rows = self._run(
             "SELECT id, origin, walker, version, score, (SELECT COUNT(*) FROM attempts "
-            "WHERE sample = samples.id AND failure IS NOT NULL AND attempts.id > samples.forgiven) "
-            "FROM samples WHERE state = 'waiting' ORDER BY id"
+            "WHERE sample = samples.id AND failure IS NOT NULL AND attempts.id > samples.forgiven), "
+            "substr(data, 1, 4) FROM samples WHERE state = 'waiting' ORDER BY id"
         )
-        return [StoredSample(*row) for row in rows]
+        return [StoredSample(*row[:6], max(int.from_bytes(row[6], "little"), 1)) for row in rows]
 
     def labelled(self) -> list[int]:
         """Numbers of the samples with an admitted label, in order of labelling."""
         sql = "SELECT sample FROM labels JOIN samples ON id = sample WHERE state = 'labelled' ORDER BY labels.time, id"
         return [int(r[0]) for r in self._run(sql)]
+
+    def used(self, upto: int) -> list[int]:
+        """Samples whose labels rounds up to this one were trained on, in the order of their release."""
+        sql = (
+            "SELECT sample FROM labels JOIN samples ON id = sample WHERE state = 'labelled' AND round <= ? "
+            "ORDER BY round, sample"
+        )
+        return [int(r[0]) for r in self._run(sql, [upto])]
+
+    def unused(self, upto: int) -> list[int]:
+        """Labelled samples of which no round up to this one knows, ascending; any later round forgets them."""
+        self._write("UPDATE labels SET round = NULL WHERE round > ?", upto)
+        sql = "SELECT sample FROM labels JOIN samples ON id = sample WHERE state = 'labelled' AND round IS NULL"
+        return sorted(int(r[0]) for r in self._run(sql))
 
     def samples(self, numbers: Sequence[int]) -> Batch:
         """Samples by number, in the given order."""

@@ -39,6 +39,12 @@ class Transport(Protocol):
     def patience(self) -> float:
         """Longest pause, in seconds, that can't make a message late: short where nobody would wake the sleeper."""
 
+    def lost(self) -> list[int]:
+        """Ranks found dead since the last call; always none where a death ends the whole world."""
+
+    def move(self, address: str, rank: int) -> None:
+        """Send messages to `address` to another rank from now on."""
+
     def flush(self, limit: float) -> bool:
         """Go on until every message sent has left this process; False if `limit` seconds weren't enough."""
 
@@ -77,6 +83,13 @@ class LocalTransport:
     def patience(self) -> float:
         """Only this process sends, so that only files can wake it."""
         return LONGEST_PAUSE
+
+    def lost(self) -> list[int]:
+        """Within one process nobody is lost."""
+        return []
+
+    def move(self, address: str, rank: int) -> None:
+        """All addresses are in this process."""
 
     def flush(self, limit: float) -> bool:
         """Nothing is ever under way."""

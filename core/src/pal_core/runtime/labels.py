@@ -1,0 +1,180 @@
+"""What the manager does with samples and labels: numbers, duplicates, attempts, checks, quarantine."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import logging
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+
+from pal_core import messages as m
+from pal_core.control import vocabulary as v
+from pal_core.data import Batch
+from pal_core.kernels import Expected, Label, Sample
+from pal_core.runtime.checks import CheckRaised, Checks
+from pal_core.runtime.host import Setup
+from pal_core.store.store import Store
+
+__all__ = ["LabelDesk", "level_of"]
+
+_LARGE = 1e300
+_log = logging.getLogger("pal.manager")
+
+
+def level_of(setup: Setup) -> str:
+    """Digest of the level of theory: the oracle and its options. Labels of another level are other labels."""
+    oracle = setup.loaded.oracle
+    if oracle is None:
+        return ""
+    text = json.dumps([oracle.spec.name, oracle.options.model_dump(mode="json")], sort_keys=True)
+    return hashlib.blake2s(text.encode(), digest_size=8).hexdigest()
+
+
+class LabelDesk:
+    """Numbers what arrives, stores it, and turns it into events.
+
+    Parameters
+    ----------
+    setup : Setup
+    store : Store
+    next_sample : int
+        Number for the next new sample.
+    repeating : bool
+        The run repeats itself from a snapshot set: labels made beyond it are taken from the store.
+    """
+
+    def __init__(self, setup: Setup, store: Store, next_sample: int, repeating: bool) -> None:
+        self._setup = setup
+        self._store = store
+        self.next_sample = next_sample
+        self.repeating = repeating
+        self.checks = Checks(setup, lambda text: store.note("check", text))
+        self.trouble = ""
+        self.level = level_of(setup)
+        self._fresh: dict[int, dict[str, Any]] = {}
+        self._last_failure: dict[int, str] = {}
+
+    # --- samples
+
+    def arrivals(self, message: m.Selected | m.Candidates) -> Iterator[v.Event]:
+        """Number the samples of a message; what is known already is not labelled twice."""
+        for row, sample in enumerate(message.batch):
+            bootstrap = isinstance(message, m.Candidates)
+            if self._store.twin(sample, self.level) is not None:
+                self._store.drop([], "duplicate", 1)
+                yield v.SampleKnown(bootstrap)
+                continue
+            number, walker = self.next_sample, int(message.walkers[row])
+            self.next_sample += 1
+            record: dict[str, Any] = {"walker": walker, "version": 0, "score": None, "origin": "bootstrap"}
+            if isinstance(message, m.Selected):
+                score = float(message.score[row])
+                record = {"walker": walker, "version": message.version, "score": score, "origin": "active"}
+                record["expected"] = _joined(message.mean[row], message.std[row])
+            self._fresh[number] = {"sample": sample, **record}
+            score = record["score"] if record["score"] is not None else np.inf
+            worth = score if np.isfinite(score) else _LARGE
+            yield v.SampleArrived(number, walker, worth, bootstrap, _size(message.batch, row))
+
+    def keep(self, number: int) -> None:
+        """Write a new sample down, or find it among those of the part that is being repeated."""
+        record = self._fresh.pop(number)
+        sample = record.pop("sample")
+        if not (self.repeating and self._store.resume_ahead(number, sample)):
+            self._store.add_sample(number, sample, **record)
+
+    def discard(self, numbers: tuple[int, ...], why: str) -> None:
+        """Drop samples, stored or not."""
+        unseen = [n for n in numbers if self._fresh.pop(n, None) is not None]
+        self._store.drop([n for n in numbers if n not in unseen], why, len(unseen))
+
+    # --- labels
+
+    def stored_label(self, host: str, number: int, attempt: int) -> v.Event | None:
+        """The answer to a dispatch whose label the store has from before the run began to repeat itself."""
+        label = self._store.ahead_label(number) if self.repeating else None
+        return None if label is None else self._judged(host, number, attempt, label, None)
+
+    def labelled(self, host: str, message: m.Labelled) -> v.Event:
+        """Judge a label and store it, admitted or not.
+
+        Raises
+        ------
+        CheckRaised
+            If a check raises; the label is then in quarantine.
+        """
+        self._store.add_attempt(message.request, message.attempt, host, seconds=message.seconds)
+        return self._judged(host, message.request, message.attempt, message.batch[0], message.seconds)
+
+    def _judged(self, host: str, number: int, attempt: int, label: Label, seconds: float | None) -> v.Event:
+        sample = self._store.samples([number])[0]
+        try:
+            reason = self.checks.objection(sample, label, self._expected(number))
+        except CheckRaised as error:
+            self._set_aside(number, f"a check raised: {error.message.what}", label)
+            raise
+        if reason is None:
+            self._last_failure.pop(number, None)
+            self._store.add_label(number, label, *self._origin(), level=self.level)
+        else:
+            self._set_aside(number, reason, label)
+            self.trouble = f"label refused: {reason}"
+        return v.LabelArrived(host, number, reason is None, attempt, seconds)
+
+    def _origin(self) -> tuple[str, str]:
+        kernel = self._setup.loaded.oracle
+        assert kernel is not None  # noqa: S101 - it has just answered
+        return kernel.spec.name, f"{kernel.distribution} {kernel.version}"
+
+    def _set_aside(self, number: int, reason: str, label: Label) -> None:
+        kernel, package = self._origin()
+        self._store.quarantine(number, reason, label, kernel=kernel, package=package, level=self.level)
+        self._last_failure[number] = reason
+        _log.warning("label of sample %d set aside: %s", number, reason)
+
+    def _expected(self, number: int) -> Expected | None:
+        stored = self._store.expected(number)
+        if stored is None:
+            return None
+        names = self._setup.loaded.prediction_schema
+        return Expected({n: stored[f"mean_{n}"] for n in names}, {n: stored[f"std_{n}"] for n in names})
+
+    def failed(self, host: str, message: m.LabelFailed) -> v.Event:
+        """Store a failed attempt."""
+        self._store.add_attempt(
+            message.request,
+            message.attempt,
+            host,
+            seconds=message.seconds,
+            failure=message.failure,
+            text=message.text,
+            evidence=message.evidence,
+        )
+        failure = f"{message.failure}: {message.text}"
+        self._last_failure[message.request] = failure
+        self.trouble = f"{failure} (more in logs/{host.replace('/', '-')}.log, or pal status)"
+        _log.warning("sample %d, attempt %d on %s: %s", message.request, message.attempt, host, failure)
+        return v.LabelMissed(host, message.request, message.failure == "invalid_input", message.attempt)
+
+    def given_up(self, number: int, attempts: int) -> None:
+        """Quarantine a sample that has no label after its last attempt."""
+        reason = self._last_failure.pop(number, "no label")
+        if not self._store.is_quarantined(number):
+            self._store.quarantine(number, f"{reason} (attempts: {attempts})")
+
+    def snapshot_part(self) -> dict[str, dict[str, Any]]:
+        """What the checks remember, as a part of a snapshot set."""
+        state = dict(self.checks.snapshot())
+        return {"checks/0": state} if state else {}
+
+
+def _joined(mean: Sample, std: Sample) -> dict[str, Any]:
+    return {f"mean_{n}": value for n, value in mean.items()} | {f"std_{n}": value for n, value in std.items()}
+
+
+def _size(batch: Batch, row: int) -> int:
+    """What the duration of a label depends on: the length of the ragged dimension, or 1 without one."""
+    return 1 if batch.offsets is None else int(batch.offsets[row + 1] - batch.offsets[row])
