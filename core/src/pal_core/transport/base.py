@@ -39,6 +39,12 @@ class Transport(Protocol):
     def patience(self) -> float:
         """Longest pause, in seconds, that can't make a message late: short where nobody would wake the sleeper."""
 
+    def lost(self) -> list[int]:
+        """Ranks found dead or hung since the last call; nothing from them is delivered, or sent to them, any more."""
+
+    def move(self, address: str, rank: int) -> None:
+        """From now on another rank speaks as, and hears for, this address."""
+
     def flush(self, limit: float) -> bool:
         """Go on until every message sent has left this process; False if `limit` seconds weren't enough."""
 
@@ -77,6 +83,20 @@ class LocalTransport:
     def patience(self) -> float:
         """Only this process sends, so that only files can wake it."""
         return LONGEST_PAUSE
+
+    def lost(self) -> list[int]:
+        """None: who could tell is gone as well."""
+        return []
+
+    def move(self, address: str, rank: int) -> None:
+        """Refuse: there is no other process.
+
+        Raises
+        ------
+        ValueError
+            Always.
+        """
+        raise ValueError(f"{address} can't move to rank {rank}: all hosts share this process")
 
     def flush(self, limit: float) -> bool:
         """Nothing is ever under way."""
