@@ -40,10 +40,10 @@ class Transport(Protocol):
         """Longest pause, in seconds, that can't make a message late: short where nobody would wake the sleeper."""
 
     def lost(self) -> list[int]:
-        """Ranks found dead since the last call; always none where a death ends the whole world."""
+        """Ranks found dead or hung since the last call; nothing from them is delivered, or sent to them, any more."""
 
     def move(self, address: str, rank: int) -> None:
-        """Send messages to `address` to another rank from now on."""
+        """From now on another rank speaks as, and hears for, this address."""
 
     def flush(self, limit: float) -> bool:
         """Go on until every message sent has left this process; False if `limit` seconds weren't enough."""
@@ -85,11 +85,18 @@ class LocalTransport:
         return LONGEST_PAUSE
 
     def lost(self) -> list[int]:
-        """Within one process nobody is lost."""
+        """None: who could tell is gone as well."""
         return []
 
     def move(self, address: str, rank: int) -> None:
-        """All addresses are in this process."""
+        """Refuse: there is no other process.
+
+        Raises
+        ------
+        ValueError
+            Always.
+        """
+        raise ValueError(f"{address} can't move to rank {rank}: all hosts share this process")
 
     def flush(self, limit: float) -> bool:
         """Nothing is ever under way."""

@@ -2,16 +2,31 @@
 
 Importing `mpi4py.MPI` starts MPI, so this module is imported by worker processes only. In steady state everything is
 point to point and nothing waits inside MPI: sends and receives are requests that are tested, never awaited.
+
+Under Open MPI with fault tolerance (ULFM) the living go on when ranks die or hang. What a lost rank had sent arrives up
+to the first message that did not arrive whole; what is for it is dropped; nothing between the living changes.
 """
 
 from __future__ import annotations
 
+import contextlib
+import logging
+import os
+import sys
 import time
 from collections import deque
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-from mpi4py import MPI
+import mpi4py
+
+from pal_core.transport.survival import end_process, process_identity, survives
+
+if survives(os.environ):
+    # With Open MPI's thread of heartbeats MPI_Finalize hangs, even if nobody died. Ranks say goodbye in `leave`.
+    mpi4py.rc.finalize = False
+
+from mpi4py import MPI  # starts MPI, with the setting above
 
 from pal_core.errors import PalError
 from pal_core.messages import Message
@@ -22,11 +37,17 @@ from pal_core.transport.wire import Wire, fresh_buffer
 __all__ = ["MpiTransport", "World", "WorldError"]
 
 _TAG = 7
-_NAME_BYTES = 256
+_GOODBYE_TAG = 8
+_TEXT_BYTES = 256
 _LOOKS_AFTER_RING = 50
 _PAUSE_WITHOUT_BELL = 1e-3
 _PAUSE_UNDER_WAY = 2e-4
 """Seconds. A large message moves on only while both sides look at it."""
+_LOOKS_AFTER_DEATH = 100
+"""Probes that must find nothing before what a dead rank sent counts as taken in: each moves on a part only."""
+_GOODBYE_LIMIT = 30.0
+_ABOUT_DEATHS = (MPI.ERR_PROC_FAILED, MPI.ERR_PROC_FAILED_PENDING)
+_GOODBYE_PAUSE = 2e-3
 
 
 class WorldError(PalError):
@@ -58,6 +79,11 @@ class World:
                 f"doesn't belong to the MPI library in use ({library})",
                 "put the directory of that library's own mpiexec first in PATH, or name it: pal run --mpiexec PATH",
             )
+        fault_tolerant = "Open MPI" in MPI.Get_library_version() and hasattr(MPI.Comm, "Get_failed")
+        self.survives: bool = fault_tolerant and survives(os.environ)
+        """Whether this run outlives the death of ranks."""
+        self._dead: set[int] = set()
+        self._identities = self._gather(process_identity()) if self.survives else ()
 
     @property
     def comm(self) -> MPI.Comm:
@@ -76,11 +102,69 @@ class World:
 
     def nodes(self) -> tuple[str, ...]:
         """Node name of every rank. All ranks call this together, at the start."""
-        name = MPI.Get_processor_name().encode()[:_NAME_BYTES]
-        mine, everyone = bytearray(name.ljust(_NAME_BYTES, b"\0")), bytearray(_NAME_BYTES * self.size)
+        return self._gather(MPI.Get_processor_name())
+
+    def _gather(self, text: str) -> tuple[str, ...]:
+        """Short text of every rank."""
+        short = text.encode()[:_TEXT_BYTES]
+        mine, everyone = bytearray(short.ljust(_TEXT_BYTES, b"\0")), bytearray(_TEXT_BYTES * self.size)
         self._comm.Allgather([mine, MPI.BYTE], [everyone, MPI.BYTE])
-        rows = (everyone[i : i + _NAME_BYTES] for i in range(0, len(everyone), _NAME_BYTES))
+        rows = (everyone[i : i + _TEXT_BYTES] for i in range(0, len(everyone), _TEXT_BYTES))
         return tuple(row.rstrip(b"\0").decode() for row in rows)
+
+    def deaths(self) -> list[int]:
+        """Ranks that were found dead or hung since the last call. Those that hang on this node are ended."""
+        if not self.survives:
+            return []
+        failed = self._comm.Get_failed()
+        if failed.size == len(self._dead):
+            failed.Free()
+            return []
+        ranks = failed.Translate_ranks(None, self._comm.group)
+        failed.Free()
+        self._comm.Ack_failed(len(ranks))
+        found = [r for r in ranks if r not in self._dead]
+        self._dead.update(found)
+        for rank in found:
+            end_process(self._identities[rank])
+        return found
+
+    def leave(self, code: int) -> int:
+        """Leave the run for good: the last call of a rank, after `MpiTransport.close`.
+
+        Where deaths are survived it doesn't return: ranks wait for each other outside MPI's own ending, which hangs
+        after a death, and exit. Elsewhere it returns `code`, and the program ends as usual.
+        """
+        if not self.survives:
+            return code
+        with contextlib.suppress(MPI.Exception):
+            self._say_goodbye()
+        logging.shutdown()
+        for stream in (sys.stdout, sys.stderr):
+            with contextlib.suppress(OSError, ValueError):
+                stream.flush()
+        os._exit(code)
+
+    def _say_goodbye(self) -> None:
+        """Rank 0 hears from everyone living, then lets all go, so that nobody takes one who left for dead.
+
+        A rank's goodbye overtakes none of its messages. Without an answer from rank 0 a rank waits until that is gone.
+        """
+        nothing, end = bytearray(0), time.monotonic() + _GOODBYE_LIMIT
+        missing = set(range(1, self.size)) if self.rank == 0 else {0}
+        if self.rank:
+            self._comm.Isend([nothing, MPI.BYTE], dest=0, tag=_GOODBYE_TAG)
+        while missing - self._dead and (self.rank or time.monotonic() < end):
+            self.deaths()
+            for rank in missing - self._dead:
+                with contextlib.suppress(MPI.Exception):
+                    if self._comm.Iprobe(source=rank, tag=_GOODBYE_TAG):
+                        missing.discard(rank)
+            time.sleep(_GOODBYE_PAUSE)
+        if self.rank == 0:
+            for rank in set(range(1, self.size)) - self._dead:
+                with contextlib.suppress(MPI.Exception):
+                    self._comm.Isend([nothing, MPI.BYTE], dest=rank, tag=_GOODBYE_TAG).Test()
 
     def abort(self, code: int) -> None:
         """End every rank at once, by force."""
@@ -93,6 +177,11 @@ class _Incoming:
 
     request: MPI.Request
     buffer: memoryview
+    broken: bool = False
+
+
+_Outgoing = tuple[MPI.Request, memoryview, int]
+"""A message that is being sent: request, buffer, receiver's rank."""
 
 
 class MpiTransport:
@@ -109,40 +198,129 @@ class MpiTransport:
     """
 
     def __init__(self, world: World, wire: Wire, ranks: Mapping[str, int], bell: Doorbell | None = None) -> None:
+        self._world = world
         self._comm = world.comm
         self._rank = world.rank
         self._wire = wire
-        self._ranks = ranks
+        self._ranks = dict(ranks)
         self._bell = bell
         self._local: deque[memoryview] = deque()
-        self._sending: list[tuple[MPI.Request, memoryview]] = []
+        self._sending: list[_Outgoing] = []
         self._incoming: dict[int, deque[_Incoming]] = {}
         self._status = MPI.Status()
+        self._survives = world.survives
+        self._lost: set[int] = set()
+        self._news: list[int] = []
+        self._retired: set[tuple[str, int]] = set()
+        self._buried: list[object] = []
 
     def send(self, to: str, sender: str, message: Message) -> None:
         """Start sending; the buffer is kept until MPI has done with it."""
-        buffer = self._wire.encode(to, sender, message)
         rank = self._ranks[to]
+        if rank in self._lost:
+            return
+        buffer = self._wire.encode(to, sender, message)
         if rank == self._rank:
             self._local.append(buffer)
             return
-        self._sending.append((self._comm.Isend([buffer, MPI.BYTE], dest=rank, tag=_TAG), buffer))
+        try:
+            request = self._comm.Isend([buffer, MPI.BYTE], dest=rank, tag=_TAG)
+        except MPI.Exception as error:
+            self._excuse(error)
+            return
+        self._sending.append((request, buffer, rank))
         if self._bell is not None:
             self._bell.ring(rank)
 
     def receive(self) -> list[Delivery]:
         """Whatever has arrived whole, in order per sender."""
+        dying = self._world.deaths() if self._survives else []
         if self._sending:
-            self._sending = [s for s in self._sending if not s[0].Test()]
-        while (found := self._comm.Improbe(source=MPI.ANY_SOURCE, tag=_TAG, status=self._status)) is not None:
+            self._test_sends()
+        self._match()
+        for _ in range(_LOOKS_AFTER_DEATH if dying else 0):
+            self._match()
+        buffers: list[tuple[int, memoryview]] = [(self._rank, b) for b in self._local]
+        self._local.clear()
+        for rank, queue in self._incoming.items():
+            while queue and self._is_here(queue[0]):
+                buffers.append((rank, queue.popleft().buffer))
+        for rank in dying:
+            self._bury(rank)
+        deliveries = [(rank, self._wire.decode(b)) for rank, b in buffers]
+        return [d for rank, d in deliveries if (d[1], rank) not in self._retired]
+
+    def lost(self) -> list[int]:
+        """Ranks found dead or hung since the last call; nothing from them is delivered any more."""
+        news, self._news = self._news, []
+        return news
+
+    def move(self, address: str, rank: int) -> None:
+        """Send messages for the address to another rank, and take messages from it from the former one no more."""
+        former = self._ranks[address]
+        self._ranks[address] = rank
+        self._retired.add((address, former))
+        self._retired.discard((address, rank))
+
+    def _match(self) -> None:
+        """Start to receive every message that has shown."""
+        while (found := self._probe()) is not None:
+            source = self._status.Get_source()
             buffer = fresh_buffer(self._status.Get_count(MPI.BYTE))
-            queue = self._incoming.setdefault(self._status.Get_source(), deque())
-            queue.append(_Incoming(found.Irecv([buffer, MPI.BYTE]), buffer))
-        buffers, self._local = list(self._local), deque()
-        for queue in self._incoming.values():
-            while queue and queue[0].request.Test():
-                buffers.append(queue.popleft().buffer)
-        return [self._wire.decode(b) for b in buffers]
+            try:
+                incoming = _Incoming(found.Irecv([buffer, MPI.BYTE]), buffer)
+            except MPI.Exception as error:
+                self._excuse(error)
+                continue
+            if source in self._lost:
+                self._buried.append(incoming)
+            else:
+                self._incoming.setdefault(source, deque()).append(incoming)
+
+    def _probe(self) -> MPI.Message | None:
+        try:
+            return self._comm.Improbe(source=MPI.ANY_SOURCE, tag=_TAG, status=self._status)
+        except MPI.Exception as error:
+            self._excuse(error)
+            return None
+
+    def _is_here(self, incoming: _Incoming) -> bool:
+        """Whether a message has arrived whole; one that never will stays, so that none after it is delivered."""
+        if incoming.broken:
+            return False
+        try:
+            return incoming.request.Test()
+        except MPI.Exception as error:
+            self._excuse(error)
+            incoming.broken = True
+            return False
+
+    def _test_sends(self) -> None:
+        """Forget what has been sent."""
+        try:
+            self._sending = [s for s in self._sending if not s[0].Test()]
+        except MPI.Exception:
+            self._sending = [s for s in self._sending if not self._is_sent(s)]
+
+    def _is_sent(self, outgoing: _Outgoing) -> bool:
+        try:
+            return outgoing[0].Test()
+        except MPI.Exception as error:
+            self._excuse(error)
+            return True
+
+    def _excuse(self, error: MPI.Exception) -> None:
+        """Raise again what isn't about a lost rank. The rank itself is found by `World.deaths` in the next turn."""
+        if not (self._survives and error.Get_error_class() in _ABOUT_DEATHS):
+            raise error
+
+    def _bury(self, rank: int) -> None:
+        """Part with a lost rank. What MPI may still write to or read from is kept: a hung rank may be half alive."""
+        self._lost.add(rank)
+        self._news.append(rank)
+        self._buried += self._incoming.pop(rank, ())
+        self._buried += [s for s in self._sending if s[2] == rank]
+        self._sending = [s for s in self._sending if s[2] != rank]
 
     def wait(self, seconds: float, files: Iterable[int] = ()) -> bool:
         """Sleep in `select`, outside MPI; after a ring look again until the message shows, for some microseconds."""
@@ -152,7 +330,11 @@ class MpiTransport:
             return sleep_until_readable(seconds, files)
         rung, woken = self._bell.wait(seconds, files)
         for _ in range(_LOOKS_AFTER_RING if rung else 0):
-            if self._comm.Iprobe(source=MPI.ANY_SOURCE, tag=_TAG):
+            try:
+                if self._comm.Iprobe(source=MPI.ANY_SOURCE, tag=_TAG):
+                    break
+            except MPI.Exception as error:
+                self._excuse(error)
                 break
         return woken
 
@@ -165,10 +347,12 @@ class MpiTransport:
         return LONGEST_PAUSE if rung_by_all else _PAUSE_WITHOUT_BELL
 
     def flush(self, limit: float) -> bool:
-        """Test until all sends are complete or `limit` seconds are over."""
+        """Test until all sends to the living are complete or `limit` seconds are over."""
         end = time.monotonic() + limit
         while self._sending and time.monotonic() < end:
-            self._sending = [s for s in self._sending if not s[0].Test()]
+            for rank in self._world.deaths():
+                self._bury(rank)
+            self._test_sends()
             if self._sending:
                 time.sleep(0.0005)
         return not self._sending
@@ -176,9 +360,12 @@ class MpiTransport:
     def close(self) -> None:
         """Cancel what is unfinished and remove the doorbell."""
         for request in [s[0] for s in self._sending] + [i.request for q in self._incoming.values() for i in q]:
-            if not request.Test():
-                request.Cancel()
-                request.Free()
+            try:
+                if not request.Test():
+                    request.Cancel()
+                    request.Free()
+            except MPI.Exception as error:
+                self._excuse(error)
         self._sending.clear()
         self._incoming.clear()
         if self._bell is not None:
