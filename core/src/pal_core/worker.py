@@ -18,6 +18,15 @@ from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING
 
+from pal_core.launch.names import (
+    CORES_VARIABLE,
+    LAUNCHED_VARIABLE,
+    RANKS_VARIABLE,
+    RESTART_VARIABLE,
+    LastWords,
+    leave_last_words,
+)
+
 if TYPE_CHECKING:
     from pal_core.plugins.host import PluginHost
     from pal_core.runtime.manager import ManagerHost
@@ -25,12 +34,8 @@ if TYPE_CHECKING:
     from pal_core.settings.load import Loaded
     from pal_core.transport.mpi import World
 
-__all__ = ["EXIT_CODES", "RANKS_VARIABLE", "keep_freed_memory", "main", "thread_variables"]
+__all__ = ["EXIT_CODES", "keep_freed_memory", "main", "thread_variables"]
 
-RANKS_VARIABLE = "PAL_RANKS"
-"""Number of ranks that the launcher started, so that a world of another size is noticed."""
-LAUNCHED_VARIABLE = "PAL_LAUNCHED"
-"""Set by `pal run`, which learns of the outcome from the status file: ranks then exit with 0."""
 EXIT_CODES = {"done": 0, "failed": 1, "interrupted": 75}
 _FLUSH_LIMIT = 10.0
 _THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMEXPR_NUM_THREADS")
@@ -68,20 +73,24 @@ def main(arguments: list[str] | None = None) -> int:
         world = World(int(expected) if expected else None)
     except PalError as error:
         print(f"pal: {error}", file=sys.stderr, flush=True)
+        leave_last_words(LastWords(0, "error", str(error)))
         return 1
     try:
         return _run(world, Path(path), "--accept-changes" in flags)
     except PalError as error:
         print(f"pal: rank {world.rank}: {error}", file=sys.stderr, flush=True)
+        leave_last_words(LastWords(world.rank, "error", str(error)))
         code = error.exit_code
-    except BaseException:
+    except BaseException as error:
         print(f"pal: rank {world.rank} failed:\n{traceback.format_exc()}", file=sys.stderr, flush=True)
+        leave_last_words(LastWords(world.rank, "exception", f"{type(error).__name__}: {error}"))
         code = 1
     world.abort(code)
     return code
 
 
 def _run(world: World, path: Path, accept_changes: bool) -> int:
+    from pal_core.launch.watching import watch_launcher
     from pal_core.runtime.build import build_hosts, poster
     from pal_core.runtime.host import Setup
     from pal_core.runtime.loop import Loop, Worker
@@ -113,7 +122,10 @@ def _run(world: World, path: Path, accept_changes: bool) -> int:
         launched = LAUNCHED_VARIABLE in os.environ
         manager = ManagerHost(plan.parts[0], setup, poster(transport, "manager"), plugins, launched=launched)
         hosts.append(manager)
+        if RESTART_VARIABLE in os.environ:
+            manager.note("launcher", f"the ranks were started again: {os.environ[RESTART_VARIABLE]}")
         signals.tell(manager)
+    watch_launcher(loaded.settings.run.stop_limit, signals.ask)
     try:
         hosts += build_hosts(parts, setup, transport)
         Loop(hosts, transport).run()
@@ -129,13 +141,15 @@ def _run(world: World, path: Path, accept_changes: bool) -> int:
 
 def _prepare(path: Path, size: int) -> tuple[PluginHost, str]:
     """Rank 0 alone discovers plugins and checks the settings; the others get the result as text."""
+    from pal_core.launch.slurm import allocation, available_cores
     from pal_core.plugins.host import PluginHost
     from pal_core.runtime.plan import count_processes
     from pal_core.settings.load import load
 
     plugins = PluginHost.discover()
     loaded: Loaded = load(path, plugins)
-    processes = count_processes(loaded.settings, os.cpu_count() or 1, size)
+    cores = int(os.environ.get(CORES_VARIABLE) or available_cores(allocation(os.environ)))
+    processes = count_processes(loaded.settings, cores, size)
     news = {"loaded": loaded.to_json(), "processes": asdict(processes), "token": secrets.token_hex(6)}
     return plugins, json.dumps(news)
 
@@ -165,12 +179,15 @@ class _Signals:
     def __init__(self) -> None:
         self._manager: ManagerHost | None = None
         self._early = ""
-        for number in (signal.SIGTERM, signal.SIGINT, signal.SIGUSR1):
+        for number in (signal.SIGTERM, signal.SIGINT, signal.SIGUSR1, signal.SIGHUP):
             with contextlib.suppress(ValueError):
-                signal.signal(number, self._ask)
+                signal.signal(number, self._hear)
 
-    def _ask(self, number: int, frame: FrameType | None) -> None:
-        wish = f"signal {signal.Signals(number).name}"
+    def _hear(self, number: int, frame: FrameType | None) -> None:
+        self.ask(f"signal {signal.Signals(number).name}")
+
+    def ask(self, wish: str) -> None:
+        """Ask the manager to stop, if it is this rank's."""
         if self._manager is None:
             self._early = wish
         else:
@@ -186,6 +203,7 @@ class _Signals:
 def _farewell(manager: ManagerHost, world: World) -> int:
     if manager.abandoned:
         print(f"pal: {manager.reason}", file=sys.stderr, flush=True)
+        leave_last_words(LastWords(world.rank, "abandoned", manager.reason))
         world.abort(1)
     code = EXIT_CODES[str(manager.outcome)]
     return 0 if LAUNCHED_VARIABLE in os.environ else code

@@ -93,7 +93,7 @@ class ManagerHost:
             self._store.note("settings", str(change))
         read_initial(setup, self._store, plugins)
         self._machine = begin(setup, self._store)
-        self._checks = Checks(setup, self._note)
+        self._checks = Checks(setup, lambda text: self.note("check", text))
         self._steps_before = self._machine.tally.steps
         self._board = StatusBoard(self._machine, setup.plan)
         self._observers = [*plugins.observers(), *observers]
@@ -112,8 +112,9 @@ class ManagerHost:
         self._began = self._ticked = self._told = time.monotonic()
         self._tell("started")
 
-    def _note(self, text: str) -> None:
-        self._store.note("check", text)
+    def note(self, source: str, text: str) -> None:
+        """Write into the journal."""
+        self._store.note(source, text)
 
     # --- the interface of a host
 
