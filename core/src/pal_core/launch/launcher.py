@@ -255,7 +255,7 @@ class Launcher:
 
     def _ask_to_stop(self) -> None:
         with contextlib.suppress(OSError):  # of a directory that has been removed
-            (self.directory / STOP_FILE).touch()
+            (self.directory / STOP_FILE).write_text(self.wishes.words, encoding="utf-8")
 
     def _cause(self, ranks: Ranks) -> str:
         if self._overdue:

@@ -28,7 +28,7 @@ from pal_core.store.store import Store
 __all__ = ["STOP_FILE", "ManagerHost"]
 
 STOP_FILE = "stop"
-"""A file of this name in the run directory asks the run to stop and be resumed later."""
+"""A file of this name in the run directory asks the run to stop and be resumed later; it may say why."""
 _TICK_EVERY = 0.2
 _STATUS_EVERY = 1.0
 _log = logging.getLogger("pal.manager")
@@ -130,8 +130,9 @@ class ManagerHost:
         if now - self._ticked >= _TICK_EVERY and not self.left:
             self._ticked = now
             if self._stop_file.exists():
+                asked = self._stop_file.read_text(encoding="utf-8", errors="replace").strip()
                 self._stop_file.unlink(missing_ok=True)
-                self._wish = self._wish or "asked to stop"
+                self._wish = self._wish or asked or "asked to stop"
             if self._wish:
                 wish, self._wish = self._wish, ""
                 self._handle(v.StopAsked(wish))
