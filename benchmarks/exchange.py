@@ -25,10 +25,10 @@ from noop import PREDICTION, SAMPLE
 
 from pal_core import messages as m
 from pal_core.data import Batch
+from pal_core.launch.ways import find_mpiexec, mpiexec_command
 from pal_core.plugins.host import PluginHost
 from pal_core.runtime.exchange import ExchangeHost
 from pal_core.runtime.host import Setup
-from pal_core.runtime.launch import find_mpiexec, mpiexec_command
 from pal_core.runtime.plan import count_processes, make_plan
 from pal_core.settings.load import from_dict
 from pal_core.worker import keep_freed_memory

@@ -20,6 +20,16 @@ from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING
 
+from pal_core.launch.names import (
+    CORES_VARIABLE,
+    END_VARIABLE,
+    LAUNCHED_VARIABLE,
+    RANKS_VARIABLE,
+    RESTART_VARIABLE,
+    LastWords,
+    leave_last_words,
+)
+
 if TYPE_CHECKING:
     from pal_core.plugins.host import PluginHost
     from pal_core.runtime.host import Setup
@@ -30,14 +40,8 @@ if TYPE_CHECKING:
     from pal_core.transport.base import Transport
     from pal_core.transport.mpi import World
 
-__all__ = ["END_VARIABLE", "EXIT_CODES", "RANKS_VARIABLE", "keep_freed_memory", "main", "thread_variables"]
+__all__ = ["EXIT_CODES", "keep_freed_memory", "main", "thread_variables"]
 
-RANKS_VARIABLE = "PAL_RANKS"
-"""Number of ranks that the launcher started, so that a world of another size is noticed."""
-END_VARIABLE = "PAL_END_TIME"
-"""When the run must have ended, in seconds since 1970; set by `pal run` from ``stop.wall_time`` and the batch job."""
-LAUNCHED_VARIABLE = "PAL_LAUNCHED"
-"""Set by `pal run`, which learns of the outcome from the status file: ranks then exit with 0."""
 EXIT_CODES = {"done": 0, "failed": 1, "interrupted": 75}
 _FLUSH_LIMIT = 10.0
 _THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMEXPR_NUM_THREADS")
@@ -75,20 +79,24 @@ def main(arguments: list[str] | None = None) -> int:
         world = World(int(expected) if expected else None)
     except PalError as error:
         print(f"pal: {error}", file=sys.stderr, flush=True)
+        leave_last_words(LastWords(0, "error", str(error)))
         return 1
     try:
         return _run(world, Path(path), "--accept-changes" in flags)
     except PalError as error:
         print(f"pal: rank {world.rank}: {error}", file=sys.stderr, flush=True)
+        leave_last_words(LastWords(world.rank, "error", str(error)))
         code = error.exit_code
-    except BaseException:
+    except BaseException as error:
         print(f"pal: rank {world.rank} failed:\n{traceback.format_exc()}", file=sys.stderr, flush=True)
+        leave_last_words(LastWords(world.rank, "exception", f"{type(error).__name__}: {error}"))
         code = 1
     world.abort(code)
     return code
 
 
 def _run(world: World, path: Path, accept_changes: bool) -> int:
+    from pal_core.launch.watching import watch_launcher
     from pal_core.runtime.build import build_hosts, poster
     from pal_core.runtime.host import Setup
     from pal_core.runtime.loop import Loop, Worker
@@ -124,7 +132,10 @@ def _run(world: World, path: Path, accept_changes: bool) -> int:
         launched = LAUNCHED_VARIABLE in os.environ
         manager = ManagerHost(plan.parts[0], setup, poster(transport, "manager"), plugins, launched=launched)
         hosts.append(manager)
+        if RESTART_VARIABLE in os.environ:
+            manager.note("launcher", f"the ranks were started again: {os.environ[RESTART_VARIABLE]}")
         signals.tell(manager)
+    watch_launcher(loaded.settings.run.stop_limit, signals.ask)
     try:
         hosts += build_hosts(parts, setup, transport)
         loop = Loop(hosts, transport)
@@ -144,6 +155,7 @@ def _run(world: World, path: Path, accept_changes: bool) -> int:
 
 def _prepare(path: Path, world: World) -> tuple[PluginHost, str]:
     """Rank 0 alone discovers plugins, checks the settings and looks at the store; the others get the result as text."""
+    from pal_core.launch.slurm import allocation, available_cores
     from pal_core.plugins.host import PluginHost
     from pal_core.runtime.past import newest_set
     from pal_core.runtime.plan import count_processes
@@ -151,7 +163,8 @@ def _prepare(path: Path, world: World) -> tuple[PluginHost, str]:
 
     plugins = PluginHost.discover()
     loaded: Loaded = load(path, plugins)
-    processes = count_processes(loaded.settings, os.cpu_count() or 1, world.size, world.survives)
+    cores = int(os.environ.get(CORES_VARIABLE) or available_cores(allocation(os.environ)))
+    processes = count_processes(loaded.settings, cores, world.size, world.survives)
     news = {
         "loaded": loaded.to_json(),
         "processes": asdict(processes),
@@ -214,12 +227,15 @@ class _Signals:
     def __init__(self) -> None:
         self._manager: ManagerHost | None = None
         self._early = ""
-        for number in (signal.SIGTERM, signal.SIGINT, signal.SIGUSR1):
+        for number in (signal.SIGTERM, signal.SIGINT, signal.SIGUSR1, signal.SIGHUP):
             with contextlib.suppress(ValueError):
-                signal.signal(number, self._ask)
+                signal.signal(number, self._hear)
 
-    def _ask(self, number: int, frame: FrameType | None) -> None:
-        wish = f"signal {signal.Signals(number).name}"
+    def _hear(self, number: int, frame: FrameType | None) -> None:
+        self.ask(f"signal {signal.Signals(number).name}")
+
+    def ask(self, wish: str) -> None:
+        """Ask the manager to stop, if it is this rank's."""
         if self._manager is None:
             self._early = wish
         else:
@@ -235,6 +251,7 @@ class _Signals:
 def _farewell(manager: ManagerHost, world: World) -> int:
     if manager.abandoned:
         print(f"pal: {manager.reason}", file=sys.stderr, flush=True)
+        leave_last_words(LastWords(world.rank, "abandoned", manager.reason))
         world.abort(1)
     code = EXIT_CODES[str(manager.outcome)]
     return 0 if LAUNCHED_VARIABLE in os.environ else code

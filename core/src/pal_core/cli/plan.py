@@ -9,7 +9,9 @@ from pathlib import Path
 import click
 
 from pal_core.cli.common import columns, host_of, print_json
-from pal_core.runtime.plan import Part, count_processes, make_plan
+from pal_core.launch.slurm import allocation, available_cores
+from pal_core.launch.ways import LaunchError, find_way
+from pal_core.runtime.plan import Part, Processes, count_processes, make_plan
 from pal_core.settings.load import Loaded, load
 
 __all__ = ["plan"]
@@ -27,12 +29,14 @@ def plan(context: click.Context, settings: Path, ranks: int | None, nodes: str |
     """Show which kernel of SETTINGS runs on which rank, node and GPU, before anything starts."""
     loaded = load(settings, host_of(context))
     names = _nodes(nodes)
-    processes = count_processes(loaded.settings, os.cpu_count() or 1, ranks or (len(names) if names else None))
+    size = ranks or (len(names) if names else None)
+    processes, start = _start(loaded, size)
     made = make_plan(loaded.settings, processes, names)
     if as_json:
         print_json(
             {
                 "ranks": made.size,
+                "start": start,
                 "parts": [
                     {**vars(p), "node": made.nodes[p.rank], "kernel": _kernel(loaded, p.role)} for p in made.parts
                 ],
@@ -43,7 +47,21 @@ def plan(context: click.Context, settings: Path, ranks: int | None, nodes: str |
     for rank in range(made.size):
         rows += [_row(loaded, part, made.nodes[rank]) for part in made.on(rank)]
     click.echo(columns(rows))
-    click.echo(f"{made.size} ranks on {os.cpu_count()} cores of this machine")
+    click.echo(start)
+
+
+def _start(loaded: Loaded, size: int | None) -> tuple[Processes, str]:
+    """Numbers of ranks, and how `pal run` would start them here."""
+    job = allocation(os.environ)
+    if size is not None:
+        cores = available_cores(job)
+        return count_processes(loaded.settings, cores, size), f"{size} ranks; numbers left out are for {cores} cores"
+    try:
+        way = find_way(loaded.settings, job)
+    except LaunchError as error:
+        processes = count_processes(loaded.settings, available_cores(job))
+        return processes, f"{processes.size} ranks; pal run can't start them: {error}"
+    return way.processes, f"pal run starts {way.words}"
 
 
 def _nodes(text: str | None) -> Sequence[str] | None:

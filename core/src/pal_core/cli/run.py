@@ -15,12 +15,15 @@ import click
 from pal_core.cli.common import host_of
 from pal_core.cli.exit_codes import FAILED, RESUME
 from pal_core.cli.progress import Progress, duration
+from pal_core.cli.saying import Saying
 from pal_core.errors import PalError, SettingsError
 from pal_core.settings.load import Loaded, load
 
 if TYPE_CHECKING:
+    from pal_core.launch.launcher import Launcher
+    from pal_core.launch.slurm import Allocation
+    from pal_core.launch.ways import Way
     from pal_core.plugins.host import PluginHost
-    from pal_core.runtime.launch import Launcher
 
 __all__ = ["run"]
 
@@ -31,31 +34,39 @@ __all__ = ["run"]
     "--in-process", is_flag=True, help="Everything in this process, without MPI: for debuggers and small runs."
 )
 @click.option(
-    "--mpiexec", metavar="PROGRAM", help="The mpiexec to start the ranks with; default: this environment's own."
+    "--mpiexec",
+    metavar="PROGRAM",
+    help='What starts the ranks, options included ("srun --mpi=pmix"); default: this environment\'s own mpiexec.',
 )
+@click.option("--requeue", is_flag=True, help="As run.requeue = true: put the batch job into the queue again.")
 @click.option("--accept-changes", is_flag=True, help="Go on although settings that stored data depend on have changed.")
 @click.option("--quiet", "-q", is_flag=True, help="Show no progress.")
 @click.pass_context
 def run(  # noqa: PLR0917 - click passes by name
-    context: click.Context, settings: Path, in_process: bool, mpiexec: str | None, accept_changes: bool, quiet: bool
+    context: click.Context,
+    settings: Path,
+    in_process: bool,
+    mpiexec: str | None,
+    requeue: bool,
+    accept_changes: bool,
+    quiet: bool,
 ) -> None:
     """Run to the stop rule of SETTINGS, or go on with the run in its directory.
 
-    Starts the MPI ranks itself. Ctrl-C ends the run in order, to be resumed by the same command; a second Ctrl-C ends
-    it at once. Exit codes: 0 stop rule met, 1 the run failed, 2 the settings are wrong, 75 stopped before its stop
-    rule: run again to go on.
+    Starts the MPI ranks itself, on all nodes of a Slurm job if it is in one, and starts them again if they die. Ctrl-C,
+    SIGTERM, SIGUSR1 and SIGHUP end the run in order, to be resumed by the same command; a second Ctrl-C or SIGTERM
+    ends it at once. Exit codes: 0 stop rule met, 1 the run failed, 2 the settings are wrong, 75 stopped before its
+    stop rule: run again to go on.
     """
     loaded = load(settings, host_of(context))
+    say = Saying(quiet)
     for warning in loaded.warnings:
-        click.echo(f"warning: {SettingsError((), str(settings)).located(warning)}", err=True)
-    progress = Progress(sys.stderr, quiet)
+        say.error(f"warning: {SettingsError((), str(settings)).located(warning)}")
+    progress = Progress(say.stream, quiet)
     if in_process:
-        status = _here(loaded, host_of(context), progress, accept_changes)
+        _report(loaded, _here(loaded, host_of(context), progress, accept_changes), say)
     else:
-        launcher, limits = _launcher(loaded, mpiexec, accept_changes), loaded.settings.run
-        _look_first(loaded, accept_changes)
-        status = launcher.run(progress, limits.stop_limit, limits.startup_limit)
-    _report(loaded, status)
+        _over_ranks(loaded, mpiexec, accept_changes, requeue or loaded.settings.run.requeue, progress, say)
 
 
 def _here(loaded: Loaded, plugins: PluginHost, progress: Progress, accept_changes: bool) -> dict[str, Any]:
@@ -88,7 +99,7 @@ def _asked_by_signals() -> Iterator[list[int]]:
             raise KeyboardInterrupt
         asked.append(number)
 
-    before = {n: signal.signal(n, ask) for n in (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1)}
+    before = {n: signal.signal(n, ask) for n in (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1, signal.SIGHUP)}
     try:
         yield asked
     finally:
@@ -126,28 +137,77 @@ def _look_first(loaded: Loaded, accept_changes: bool) -> None:
         store.close()
 
 
-def _launcher(loaded: Loaded, mpiexec: str | None, accept_changes: bool) -> Launcher:
-    from pal_core.runtime.launch import Launcher
-    from pal_core.runtime.plan import count_processes, make_plan
+def _over_ranks(  # noqa: PLR0917 - all of them are of one call
+    loaded: Loaded, mpiexec: str | None, accept_changes: bool, requeue: bool, progress: Progress, say: Saying
+) -> None:
+    """Start the ranks, report how the run ended, and put the job into the queue again where that is asked for."""
+    from pal_core.launch.launcher import clear_orphans
+    from pal_core.launch.requeue import may_requeue
+    from pal_core.launch.slurm import allocation
+    from pal_core.launch.ways import LaunchError, find_way
+    from pal_core.runtime.plan import make_plan
 
-    processes = count_processes(loaded.settings, os.cpu_count() or 1)
-    make_plan(loaded.settings, processes)
+    job = allocation(os.environ)
+    way = find_way(loaded.settings, job, mpiexec)
+    make_plan(loaded.settings, way.processes)
+    clear_orphans(loaded.directory, say.error)
+    _look_first(loaded, accept_changes)
+    launcher = _launcher(loaded, way, accept_changes, say)
+    say.progress(f"starting {way.words}")
+    try:
+        status = launcher.run(progress)
+    except LaunchError as error:
+        if job is None or not requeue or not launcher.advanced:
+            raise
+        say.error(f"error: {error.message}\n  {error.hint}")
+        _requeue(job, say)
+        sys.exit(RESUME)
+    again = job if requeue and may_requeue(status, launcher.wishes, launcher.advanced) else None
+    _report(loaded, status, say, again)
+
+
+def _launcher(loaded: Loaded, way: Way, accept_changes: bool, say: Saying) -> Launcher:
+    from pal_core.launch.launcher import Launcher, Limits
+    from pal_core.launch.requeue import end_of_job
+
     assert loaded.path is not None  # noqa: S101 - the settings came from a file
-    arguments = [str(loaded.path.absolute()), *(["--accept-changes"] if accept_changes else [])]
-    return Launcher(arguments, loaded.directory, processes.size, loaded.settings.run.threads, mpiexec)
+    settings = loaded.settings.run
+    return Launcher(
+        way,
+        [str(loaded.path.absolute()), *(["--accept-changes"] if accept_changes else [])],
+        loaded.directory,
+        threads=settings.threads,
+        limits=Limits(settings.stop_limit, settings.startup_limit, settings.max_restarts),
+        say=say.error,
+        end=end_of_job(os.environ),
+    )
 
 
-def _report(loaded: Loaded, status: dict[str, Any]) -> None:
+def _requeue(job: Allocation, say: Saying) -> None:
+    from pal_core.launch.slurm import requeue
+
+    say.out(f"putting Slurm job {job.job} into the queue again")
+    problem = requeue(job.job)
+    if problem is not None:
+        say.error(f"warning: scontrol requeue {job.job}: {problem}")
+
+
+def _report(loaded: Loaded, status: dict[str, Any], say: Saying, again: Allocation | None = None) -> None:
     """Say how it ended, and with which exit code."""
     directory = os.path.relpath(loaded.directory)
-    made = f"{status['labels']} labels, {status['steps']} steps, {status['rounds']} rounds"
+    made, after = "", ""
+    if "labels" in status:
+        made = f": {status['labels']} labels, {status['steps']} steps, {status['rounds']} rounds"
+        after = duration(status["seconds"])
     if status["outcome"] == "failed":
         raise PalError(f"the run failed: {status['reason']}", f"labels made so far are kept in {directory}")
     if status["outcome"] == "interrupted":
-        click.echo(f"stopped ({status['reason']}) after {duration(status['seconds'])}: {made}")
-        click.echo(f"go on with: pal run {os.path.relpath(loaded.path or '')}")
+        say.out(f"stopped ({status['reason']})" + (f" after {after}" if after else "") + made)
+        say.out(f"go on with: pal run {os.path.relpath(loaded.path or '')}")
+        if again is not None:
+            _requeue(again, say)
         sys.exit(RESUME)
     if status["outcome"] != "done":
         sys.exit(FAILED)
-    click.echo(f"done ({status['reason']}) in {duration(status['seconds'])}: {made}")
-    click.echo(f"results in {directory}; next: pal export {os.path.relpath(loaded.path or '')} --format npz")
+    say.out(f"done ({status['reason']})" + (f" in {after}" if after else "") + made)
+    say.out(f"results in {directory}; next: pal export {os.path.relpath(loaded.path or '')} --format npz")

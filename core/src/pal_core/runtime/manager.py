@@ -34,7 +34,7 @@ from pal_core.store.store import Store
 __all__ = ["STOP_FILE", "ManagerHost", "RestartNeededError"]
 
 STOP_FILE = "stop"
-"""A file of this name in the run directory asks the run to stop and be resumed later."""
+"""A file of this name in the run directory asks the run to stop and be resumed later; it may say why."""
 _TICK_EVERY = 0.2
 _STATUS_EVERY = 1.0
 _SETS_KEPT = 2
@@ -125,6 +125,10 @@ class ManagerHost:
         self._later: deque[v.Event] = deque()
         self._tell("started")
 
+    def note(self, source: str, text: str) -> None:
+        """Write into the journal."""
+        self._store.note(source, text)
+
     # --- the interface of a host
 
     def start(self) -> None:
@@ -139,8 +143,9 @@ class ManagerHost:
         if now - self._ticked >= _TICK_EVERY and not self.left:
             self._ticked = now
             if self._stop_file.exists():
+                asked = self._stop_file.read_text(encoding="utf-8", errors="replace").strip()
                 self._stop_file.unlink(missing_ok=True)
-                self._wish = self._wish or "asked to stop"
+                self._wish = self._wish or asked or "asked to stop"
             if self._wish:
                 wish, self._wish = self._wish, ""
                 self._handle(v.StopAsked(wish))

@@ -70,6 +70,12 @@ class RunTable(_Table):
     stop_limit: PositiveFloat = Field(
         60.0, description="time for all ranks to end once told to", json_schema_extra=SECONDS
     )
+    max_restarts: NonNegativeInt = Field(
+        3, description="times that ranks which died are started again in a row without a label or round in between"
+    )
+    requeue: bool = Field(
+        False, description="put the batch job into the queue again when it ends before the run does; not after Ctrl-C"
+    )
 
 
 class GeneratorTable(KernelTable):

@@ -1,0 +1,1 @@
+"""How `pal run` starts the ranks of a run, watches them, and starts them again."""

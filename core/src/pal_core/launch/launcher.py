@@ -1,0 +1,335 @@
+"""Starts the ranks of a run, watches them, and starts them again when they die before the run has ended."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import secrets
+import shutil
+import sys
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from pal_core.builtin.observer import STATUS_FILE, read_status
+from pal_core.launch.names import (
+    CORES_VARIABLE,
+    END_VARIABLE,
+    LAUNCHED_VARIABLE,
+    RANKS_VARIABLE,
+    RESTART_VARIABLE,
+    TOKEN_VARIABLE,
+    LastWords,
+)
+from pal_core.launch.processes import Owner, end_descendants
+from pal_core.launch.ranks import Ranks
+from pal_core.launch.signals import Wishes, heeding
+from pal_core.launch.ways import LaunchError, Way
+from pal_core.runtime.manager import STOP_FILE
+from pal_core.store.database import FILE_NAME, StoreError
+from pal_core.store.store import Store
+from pal_core.worker import thread_variables
+
+__all__ = ["Launcher", "Limits", "clear_orphans"]
+
+PAUSES = (0.5, 5.0, 30.0)
+"""Seconds before the first, second and any further restart without progress in between."""
+PAUSE_OF_NODES = 5.0
+"""Seconds at least if ranks may be on other nodes: nobody here sees when the last of them has gone."""
+ORPHANS_PATIENCE = 8.0
+"""Seconds that ranks of a dead launcher, which are ending, are left before they are killed."""
+AT_ONCE = "stopped at once, as asked"
+_POLL = 0.1
+_LOCK_LIMIT = 20.0
+_LITTLE = 1 << 16
+_LINES = 15
+_WISHED = ("asked to stop", "signal ")
+
+
+@dataclass(frozen=True)
+class Limits:
+    """How long and how often.
+
+    Parameters
+    ----------
+    stop : float
+        Seconds that ranks may take to end after the run has.
+    startup : float
+        Seconds until the first status.
+    restarts : int
+        Starts in a row, besides the first, that bring no label and no training round.
+    """
+
+    stop: float = 60.0
+    startup: float = 300.0
+    restarts: int = 3
+
+
+class Launcher:
+    """Starts of a run's ranks, until the run has ended.
+
+    Parameters
+    ----------
+    way : Way
+    arguments : list of str
+        Command line of the worker: the settings file and flags.
+    directory : Path
+        The run directory.
+    threads : int
+    limits : Limits
+    say : callable
+        Shows a line of text.
+    end : float, optional
+        When the batch job is ended, in seconds since 1970.
+    """
+
+    def __init__(
+        self,
+        way: Way,
+        arguments: list[str],
+        directory: Path,
+        *,
+        threads: int,
+        limits: Limits,
+        say: Callable[[str], None],
+        end: float | None = None,
+    ) -> None:
+        self.directory = directory
+        self.wishes = Wishes()
+        self.advanced = False
+        self._way = way
+        self._limits = limits
+        self._say = say
+        self._command = way.command([sys.executable, "-m", "pal_core.worker", *arguments])
+        self._owner = Owner.me(secrets.token_hex(12))
+        self._environment = {**_environment(way, threads, self._owner), **_end(end)}
+        self._status: dict[str, Any] | None = None
+        self._overdue = False
+
+    def run(self, show: Callable[[dict[str, Any]], None]) -> dict[str, Any]:
+        """Start and watch until the run has ended, and return the last status.
+
+        SIGINT, SIGTERM, SIGUSR1 and SIGHUP ask the run to stop; a second SIGINT or SIGTERM ends it at once.
+
+        Parameters
+        ----------
+        show : callable
+            Called with every new status.
+
+        Returns
+        -------
+        dict
+            Has at least `outcome` and `reason`.
+
+        Raises
+        ------
+        LaunchError
+            If the ranks ended without an outcome and starting them again is no use; has the end of their output.
+        """
+        (self.directory / "logs").mkdir(parents=True, exist_ok=True)
+        (self.directory / STOP_FILE).unlink(missing_ok=True)
+        (self.directory / "logs" / "mpiexec.log").write_bytes(b"")
+        self._owner.sign(self.directory)
+        try:
+            with heeding(self.wishes, self._ask_to_stop):
+                return self._starts(show)
+        finally:
+            # Not before everything is over: a rank that was left would belong to nobody.
+            self._owner.sign_off(self.directory)
+
+    def _starts(self, show: Callable[[dict[str, Any]], None]) -> dict[str, Any]:
+        vain, cause = 0, ""
+        while True:
+            before = _made(self.directory)
+            environment = {**self._environment, **({RESTART_VARIABLE: cause} if cause else {})}
+            ranks = Ranks(self._command, environment, self.directory)
+            try:
+                end = self._start(ranks, show)
+                if _made(self.directory) != before:
+                    self.advanced, vain = True, 0
+                if end is not None:
+                    return end
+                cause = self._cause(ranks)
+                error = LaunchError(cause, _hint(ranks))
+            finally:
+                ranks.close()
+            if vain >= self._limits.restarts:
+                often = f"; started again {vain} times without progress" if vain else ""
+                raise LaunchError(error.message + often, error.hint)
+            vain += 1
+            if not self._prepare_restart(error, vain):
+                return self._stopped(self.wishes.words or "asked to stop")
+
+    def _start(self, ranks: Ranks, show: Callable[[dict[str, Any]], None]) -> dict[str, Any] | None:
+        """Watch one start to its end; None if the ranks are to be started again."""
+        begin = time.time()
+        self._status = None
+        try:
+            self._watch(ranks, show)
+        finally:
+            ranks.end()
+        if self.wishes.at_once:
+            return self._stopped(AT_ONCE)
+        end = self._outcome(begin)
+        words = ranks.last_words()
+        if end is not None and not (end["outcome"] == "failed" and any(w.kind == "abandoned" for w in words)):
+            return end
+        if self.wishes or self._was_ending(ranks):
+            return self._stopped(self.wishes.words or "asked to stop")
+        if self._comes_again(words):
+            raise LaunchError(self._cause(ranks), _hint(ranks))
+        return None
+
+    def _comes_again(self, words: list[LastWords]) -> bool:
+        """Whether another start would end in the same way at once."""
+        begun = self._status is not None and self._status["phase"] != "starting"
+        lasting = any(w.kind == "error" or (w.kind == "exception" and not begun) for w in words)
+        return lasting or self._overdue or not self.directory.exists()
+
+    def _watch(self, ranks: Ranks, show: Callable[[dict[str, Any]], None]) -> None:
+        (self.directory / STATUS_FILE).unlink(missing_ok=True)
+        begin, ended, self._overdue = time.monotonic(), 0.0, False
+        while ranks.code is None and not self.wishes.at_once:
+            time.sleep(_POLL)
+            now = time.monotonic()
+            self._look(show)
+            if self._status is None and now - begin > self._limits.startup:
+                self._overdue = True
+                return
+            if self._status is not None and self._status["outcome"] is not None:
+                ended = ended or now
+                if now - ended > self._limits.stop:
+                    return
+        self._look(show)
+
+    def _look(self, show: Callable[[dict[str, Any]], None]) -> None:
+        found = read_status(self.directory)
+        if found is not None and (self._status is None or found["updated"] != self._status["updated"]):
+            self._status = found
+            show(found)
+
+    def _outcome(self, begin: float) -> dict[str, Any] | None:
+        """How the run ended, by its status or by the store: the last status may not have reached its file."""
+        if self._status is not None and self._status["outcome"] is not None:
+            return self._status
+        if not (self.directory / FILE_NAME).exists():
+            return None
+        store = Store(self.directory)
+        try:
+            last = store.sessions()[-1:]
+        finally:
+            store.close()
+        ended = [s for s in last if s["outcome"] is not None and s["ended"] >= begin]
+        return {**(self._status or {}), "outcome": ended[0]["outcome"], "reason": ended[0]["reason"]} if ended else None
+
+    def _was_ending(self, ranks: Ranks) -> bool:
+        """Whether someone has asked the run to stop, past this launcher: `pal stop`, or a signal to mpiexec or rank 0.
+
+        Then ranks that die on their way out are not started again.
+        """
+        status = self._status or {}
+        wished = str(status.get("reason") or "").startswith(_WISHED)
+        return (self.directory / STOP_FILE).exists() or wished or ranks.was_asked()
+
+    def _stopped(self, reason: str) -> dict[str, Any]:
+        (self.directory / STOP_FILE).unlink(missing_ok=True)
+        return {**(self._status or {}), "outcome": "interrupted", "reason": reason}
+
+    def _prepare_restart(self, error: LaunchError, number: int) -> bool:
+        """Say why, wait, and see that the directory is free; False if meanwhile someone has asked to stop."""
+        pause = PAUSES[min(number, len(PAUSES)) - 1]
+        if self._way.spreads:
+            pause = max(pause, PAUSE_OF_NODES)
+        self._say(error.message)
+        self._say("\n".join(f"  {line}" for line in error.hint.splitlines()[-_LINES:]))
+        self._say(f"starting them again in {pause:g} s (restart {number} of {self._limits.restarts} without progress)")
+        end = time.monotonic() + pause
+        while time.monotonic() < end:
+            if self.wishes or (self.directory / STOP_FILE).exists():
+                return False
+            time.sleep(min(_POLL, pause))
+        _await_lock(self.directory)
+        return True
+
+    def _ask_to_stop(self) -> None:
+        with contextlib.suppress(OSError):  # of a directory that has been removed
+            (self.directory / STOP_FILE).write_text(self.wishes.words, encoding="utf-8")
+
+    def _cause(self, ranks: Ranks) -> str:
+        if self._overdue:
+            return f"the run has not begun within run.startup_limit = {self._limits.startup:g} s"
+        abandoned = [w.text for w in ranks.last_words() if w.kind == "abandoned"]
+        if abandoned:
+            return f"the ranks were ended by force: {abandoned[0]}"
+        words = "".join(f" (rank {w.rank}: {w.text.splitlines()[0]})" for w in ranks.last_words()[:1])
+        full = f": the disk of {self.directory} is full" if _is_full(self.directory) else ""
+        return f"the ranks ended with code {ranks.code} before the run did{words}{full}"
+
+
+def clear_orphans(directory: Path, say: Callable[[str], None]) -> None:
+    """See that nothing lives of the ranks of an earlier `pal run` that has died on this machine.
+
+    They notice that by themselves and end in order; those that take long are ended here.
+    """
+    owner = Owner.of(directory)
+    if owner is None or not owner.is_dead:
+        return
+    killed = end_descendants(owner.token, ORPHANS_PATIENCE)
+    if killed:
+        say(f"ended {killed} processes that an earlier pal run (pid {owner.pid}, died) has left in {directory}")
+    owner.sign_off(directory)
+
+
+def _environment(way: Way, threads: int, owner: Owner) -> dict[str, str]:
+    return {
+        **os.environ,
+        **thread_variables(threads),
+        RANKS_VARIABLE: str(way.processes.size),
+        CORES_VARIABLE: str(way.cores),
+        LAUNCHED_VARIABLE: f"{owner.host}:{owner.pid}",
+        TOKEN_VARIABLE: owner.token,
+        "PATH": os.pathsep.join([str(Path(sys.prefix) / "bin"), os.environ.get("PATH", "")]),
+    }
+
+
+def _end(end: float | None) -> Mapping[str, str]:
+    return {} if end is None else {END_VARIABLE: f"{end:.0f}"}
+
+
+def _made(directory: Path) -> tuple[int, int]:
+    """Labels and training rounds in the store: what a start has to add to, or it was in vain."""
+    if not (directory / FILE_NAME).exists():
+        return 0, 0
+    store = Store(directory)
+    try:
+        return sum(n for k, n in store.counts().items() if k.startswith("labels_")), len(store.rounds())
+    finally:
+        store.close()
+
+
+def _await_lock(directory: Path) -> None:
+    """Wait until nobody holds the directory any more."""
+    end = time.monotonic() + _LOCK_LIMIT
+    while True:
+        try:
+            Store(directory, write=True).close()
+            return
+        except StoreError:
+            if time.monotonic() > end:
+                raise
+            time.sleep(_POLL)
+
+
+def _hint(ranks: Ranks) -> str:
+    text = ranks.output()
+    return f"the end of {ranks.log}:\n{text}" if text else f"nothing was printed to {ranks.log}"
+
+
+def _is_full(directory: Path) -> bool:
+    """Whether there is no space left, so that not even an error can have been written."""
+    try:
+        return shutil.disk_usage(directory).free < _LITTLE
+    except FileNotFoundError:
+        return False

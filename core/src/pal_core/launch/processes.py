@@ -1,0 +1,153 @@
+"""Processes of this machine: whether one lives, and all that descend from a launcher.
+
+A process group isn't enough to find what a launcher has started: Open MPI's ranks are in groups of their own, those of
+MPICH in sessions of their own, and so are oracles. What all have inherited is the environment.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import signal
+import socket
+import time
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from pal_core.launch.names import TOKEN_VARIABLE
+
+__all__ = ["LAUNCHER_FILE", "Owner", "end_descendants", "is_alive", "living_descendants", "started_at"]
+
+LAUNCHER_FILE = "launcher.json"
+"""In the run directory while `pal run` has ranks: whose they are."""
+_PROC = Path("/proc")
+_DEAD = ("Z", "X")
+_LOOK_EVERY = 0.05
+
+
+def _stat(pid: int) -> list[str]:
+    """Fields of ``/proc/PID/stat`` from the state on (see proc(5)); the name before them may hold anything."""
+    return (_PROC / str(pid) / "stat").read_text().rpartition(")")[2].split()
+
+
+def is_alive(pid: int, started: str = "") -> bool:
+    """Whether a process of this machine lives; one that nobody has waited for yet doesn't.
+
+    Parameters
+    ----------
+    pid : int
+    started : str
+        Its `started_at`, where known: numbers of processes are given again.
+    """
+    if _PROC.is_dir():
+        try:
+            fields = _stat(pid)
+        except OSError:
+            return False
+        return fields[0] not in _DEAD and (not started or fields[19] == started)
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True
+
+
+def started_at(pid: int) -> str:
+    """Start of a process in ticks since the machine's start, or an empty text where that isn't to be had."""
+    try:
+        return _stat(pid)[19]
+    except OSError:
+        return ""
+
+
+def living_descendants(token: str) -> list[int]:
+    """Processes of this machine that have inherited a launcher's token; none where there is no ``/proc``."""
+    mark = f"{TOKEN_VARIABLE}={token}".encode()
+    found = []
+    for entry in _PROC.iterdir() if _PROC.is_dir() else ():
+        with contextlib.suppress(OSError):
+            if (
+                entry.name.isdigit()
+                and mark in (entry / "environ").read_bytes().split(b"\0")
+                and is_alive(int(entry.name))
+            ):
+                found.append(int(entry.name))
+    return [pid for pid in found if pid != os.getpid()]
+
+
+def end_descendants(token: str, patience: float = 0.0, limit: float = 10.0) -> int:
+    """Wait for descendants to end by themselves, then kill those that live, and theirs, until there are none.
+
+    Parameters
+    ----------
+    patience : float
+        Seconds that they are left.
+    limit : float
+        Seconds to wait for killed ones: a process that hangs in the kernel (a dead file server) doesn't go.
+
+    Returns
+    -------
+    int
+        How many were killed.
+    """
+    begin, killed = time.monotonic(), set[int]()
+    while (left := living_descendants(token)) and time.monotonic() - begin < patience + limit:
+        if time.monotonic() - begin >= patience:
+            for pid in left:
+                with contextlib.suppress(ProcessLookupError, PermissionError):
+                    os.kill(pid, signal.SIGKILL)
+                    killed.add(pid)
+        time.sleep(_LOOK_EVERY)
+    return len(killed)
+
+
+@dataclass(frozen=True)
+class Owner:
+    """The `pal run` to which the ranks of a directory belong.
+
+    Parameters
+    ----------
+    host : str
+    pid : int
+    started : str
+        See `started_at`.
+    token : str
+        What its descendants are known by.
+    """
+
+    host: str
+    pid: int
+    started: str
+    token: str
+
+    @classmethod
+    def me(cls, token: str) -> Owner:
+        """This process."""
+        return cls(socket.gethostname(), os.getpid(), started_at(os.getpid()), token)
+
+    @classmethod
+    def of(cls, directory: Path) -> Owner | None:
+        """The last one that has not signed off from a directory."""
+        try:
+            return cls(**json.loads((directory / LAUNCHER_FILE).read_text(encoding="utf-8")))
+        except (OSError, ValueError, TypeError):
+            return None
+
+    def sign(self, directory: Path) -> None:
+        """Write this owner down."""
+        temporary = directory / f".{LAUNCHER_FILE}.{self.pid}"
+        temporary.write_text(json.dumps(asdict(self)), encoding="utf-8")
+        temporary.replace(directory / LAUNCHER_FILE)
+
+    def sign_off(self, directory: Path) -> None:
+        """Remove what `sign` has written, if it is still there."""
+        if self.of(directory) == self:
+            (directory / LAUNCHER_FILE).unlink(missing_ok=True)
+
+    @property
+    def is_dead(self) -> bool:
+        """Whether it is known to have died; of another machine's nothing is known."""
+        return self.host == socket.gethostname() and not is_alive(self.pid, self.started)

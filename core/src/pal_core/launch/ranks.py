@@ -1,0 +1,93 @@
+"""One start of a run's ranks: mpiexec, what it prints, and what is left of it afterwards."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import subprocess
+from collections.abc import Mapping
+from pathlib import Path
+
+from pal_core.launch.names import LAST_WORDS_VARIABLE, TOKEN_VARIABLE, LastWords, read_last_words
+from pal_core.launch.processes import end_descendants
+
+__all__ = ["Ranks"]
+
+_TAIL = 4000
+PATIENCE = 3.0
+"""Seconds that mpiexec has to end its ranks, those of other nodes too, before it and they are killed."""
+_ASKED_CODES = frozenset({1, -signal.SIGTERM, -signal.SIGINT, 128 + signal.SIGTERM, 128 + signal.SIGINT})
+_COMPLAINTS = ("exited on signal", "non-zero", "EXIT STRING", "aborted", "lost", "MPI_ABORT")
+
+
+class Ranks:
+    """Ranks from their start until nothing of them lives on this machine.
+
+    Parameters
+    ----------
+    command : list of str
+    environment : mapping
+        Holds the token by which descendants are known.
+    directory : Path
+        The run directory; the output goes to ``logs/mpiexec.log`` there.
+    """
+
+    def __init__(self, command: list[str], environment: Mapping[str, str], directory: Path) -> None:
+        self.log = directory / "logs" / "mpiexec.log"
+        self._words = directory / "logs" / "last-words.jsonl"
+        self._token = environment[TOKEN_VARIABLE]
+        self.log.parent.mkdir(parents=True, exist_ok=True)
+        self._words.unlink(missing_ok=True)
+        self._output = self.log.open("a+b")
+        try:
+            self._begin = self._output.seek(0, os.SEEK_END)
+            self._process = subprocess.Popen(  # noqa: S603 - our own worker, no shell
+                command,
+                stdin=subprocess.DEVNULL,
+                stdout=self._output,
+                stderr=subprocess.STDOUT,
+                env={**environment, LAST_WORDS_VARIABLE: str(self._words.absolute())},
+                start_new_session=True,
+            )
+        except BaseException:
+            self._output.close()
+            raise
+
+    @property
+    def code(self) -> int | None:
+        """Exit code of mpiexec; None while it runs."""
+        return self._process.poll()
+
+    def end(self) -> None:
+        """End mpiexec and all that it has started: politely, then by force, then whatever is left."""
+        if self.code is None:
+            for number in (signal.SIGTERM, signal.SIGKILL):
+                with contextlib.suppress(ProcessLookupError):
+                    os.killpg(self._process.pid, number)
+                with contextlib.suppress(subprocess.TimeoutExpired):
+                    self._process.wait(PATIENCE)
+                    break
+        end_descendants(self._token)
+
+    def close(self) -> None:
+        """Close the log."""
+        self._output.close()
+
+    def output(self) -> str:
+        """The end of what was printed; also if somebody has removed the file."""
+        end = self._output.seek(0, os.SEEK_END)
+        self._output.seek(max(end - _TAIL, min(self._begin, end)))
+        return self._output.read().decode(errors="replace").strip()
+
+    def last_words(self) -> list[LastWords]:
+        """Why ranks have ended the run by force, if they did."""
+        return read_last_words(self._words)
+
+    def was_asked(self) -> bool:
+        """Whether it looks as if mpiexec was told to end, by SIGTERM or SIGINT from outside.
+
+        Open MPI's mpiexec then ends its ranks within 0.3 s, with exit code 1 and without a word; of ranks that died it
+        complains. MPICH's leaves the signal to the ranks.
+        """
+        return self.code in _ASKED_CODES and not self.last_words() and not any(c in self.output() for c in _COMPLAINTS)
