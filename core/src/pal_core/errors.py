@@ -22,6 +22,8 @@ class PalError(Exception):
 
     exit_code: ClassVar[int] = 1
     """Exit code of a command that ends with this error; see `pal_core.cli.exit_codes`."""
+    passes: ClassVar[bool] = False
+    """Whether it is over once the ranks are started again."""
 
     def __init__(self, message: str, hint: str = "") -> None:
         super().__init__(message, hint)

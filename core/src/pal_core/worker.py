@@ -85,7 +85,7 @@ def main(arguments: list[str] | None = None) -> int:
         return _run(world, Path(path), "--accept-changes" in flags)
     except PalError as error:
         print(f"pal: rank {world.rank}: {error}", file=sys.stderr, flush=True)
-        leave_last_words(LastWords(world.rank, "error", str(error)))
+        leave_last_words(LastWords(world.rank, "abandoned" if error.passes else "error", str(error)))
         code = error.exit_code
     except BaseException as error:
         print(f"pal: rank {world.rank} failed:\n{traceback.format_exc()}", file=sys.stderr, flush=True)
@@ -148,9 +148,7 @@ def _run(world: World, path: Path, accept_changes: bool) -> int:
         transport.close()
         if manager is not None:
             manager.close()
-    if manager is None:
-        return 0
-    return _farewell(manager, world)
+    return world.leave(0 if manager is None else _farewell(manager, world))
 
 
 def _prepare(path: Path, world: World) -> tuple[PluginHost, str]:

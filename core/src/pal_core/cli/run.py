@@ -168,7 +168,7 @@ def _over_ranks(  # noqa: PLR0917 - all of them are of one call
 
 def _launcher(loaded: Loaded, way: Way, accept_changes: bool, say: Saying) -> Launcher:
     from pal_core.launch.launcher import Launcher, Limits
-    from pal_core.launch.requeue import end_of_job
+    from pal_core.launch.requeue import end_of_run
 
     assert loaded.path is not None  # noqa: S101 - the settings came from a file
     settings = loaded.settings.run
@@ -179,7 +179,7 @@ def _launcher(loaded: Loaded, way: Way, accept_changes: bool, say: Saying) -> La
         threads=settings.threads,
         limits=Limits(settings.stop_limit, settings.startup_limit, settings.max_restarts),
         say=say.error,
-        end=end_of_job(os.environ),
+        end=end_of_run(os.environ, loaded.settings.stop.wall_time),
     )
 
 

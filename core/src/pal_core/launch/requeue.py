@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import signal
+import time
 from collections.abc import Mapping
 from typing import Any
 
@@ -10,13 +11,15 @@ from pal_core.launch.names import END_VARIABLE
 from pal_core.launch.signals import Wishes
 from pal_core.launch.slurm import allocation
 
-__all__ = ["end_of_job", "may_requeue"]
+__all__ = ["end_of_run", "may_requeue"]
 
 _BY_HAND = ("asked to stop", "signal SIGINT")
 
 
-def end_of_job(environment: Mapping[str, str]) -> float | None:
-    """When the batch job is ended, in seconds since 1970: the earlier one of what Slurm and `PAL_END_TIME` say.
+def end_of_run(environment: Mapping[str, str], wall_time: float | None) -> float | None:
+    """When the run has to have ended, in seconds since 1970, None if that is open.
+
+    The earliest of what `stop.wall_time` allows from now on, of the end of Slurm's job, and of `PAL_END_TIME`.
 
     Raises
     ------
@@ -27,7 +30,8 @@ def end_of_job(environment: Mapping[str, str]) -> float | None:
     told = environment.get(END_VARIABLE)
     ends = [float(told)] if told else []
     slurm = None if found is None else found.end(environment)
-    return min([*ends, *([] if slurm is None else [slurm])], default=None)
+    own = [] if wall_time is None else [time.time() + wall_time]
+    return min([*ends, *own, *([] if slurm is None else [slurm])], default=None)
 
 
 def may_requeue(status: Mapping[str, Any], wishes: Wishes, advanced: bool) -> bool:

@@ -13,20 +13,14 @@ from pathlib import Path
 
 from pal_core.errors import PalError
 from pal_core.launch.slurm import Allocation, available_cores
-from pal_core.runtime.plan import PlanError, Processes, count_processes
+from pal_core.runtime.plan import PlanError, Processes, count_processes, default_spares
 from pal_core.settings.model import Settings
+from pal_core.transport.survival import survival_options
 
 __all__ = ["LaunchError", "Way", "find_mpiexec", "find_way", "mpiexec_command"]
 
 _LIMIT = 30.0
 _OPEN_MPI = re.compile(r"\((?:Open MPI|OpenRTE|PRRTE)\) (\d+)")
-_SURVIVE = {
-    "mpi_ft_detector": "1",
-    "mpi_ft_detector_thread": "1",  # without it a rank that computes for longer than the timeout is declared dead
-    "mpi_ft_detector_period": "0.5",
-    "mpi_ft_detector_timeout": "2",
-}
-"""Heartbeats, for ranks that hang or that leave without a signal; seconds."""
 
 
 class LaunchError(PalError):
@@ -73,7 +67,7 @@ def mpiexec_command(mpiexec: str, ranks: int, worker: list[str], survive: bool =
     if os.geteuid() == 0:
         options.append("--allow-run-as-root")
     if survive and can_survive(mpiexec):
-        options += ["--with-ft", "ulfm", *(o for k, v in _SURVIVE.items() for o in ("--mca", k, v))]
+        options += survival_options()
     return [mpiexec, *options, "-n", str(ranks), *worker]
 
 
@@ -138,11 +132,11 @@ class Way:
         return self.allocation is not None and self.allocation.nodes > 1
 
 
-def find_way(settings: Settings, found: Allocation | None, mpiexec: str | None = None, survive: bool = False) -> Way:
+def find_way(settings: Settings, found: Allocation | None, mpiexec: str | None = None) -> Way:
     """Decide how many ranks are started, and by what.
 
     In an allocation mpiexec reads the nodes from its environment; srun is taken where there is no mpiexec, or if it is
-    named.
+    named. Ranks outlive each other if that can be of use: if there are spare ranks.
 
     Parameters
     ----------
@@ -150,8 +144,6 @@ def find_way(settings: Settings, found: Allocation | None, mpiexec: str | None =
     found : Allocation or None
     mpiexec : str, optional
         A program, or a command with options: ``srun --mpi=pmix``.
-    survive : bool
-        See `mpiexec_command`.
 
     Raises
     ------
@@ -159,17 +151,20 @@ def find_way(settings: Settings, found: Allocation | None, mpiexec: str | None =
         If there is no program to start ranks with.
     """
     cores = available_cores(found)
-    return Way(_starter(found, mpiexec), _processes(settings, found, cores), cores, found, survive)
+    starter = _starter(found, mpiexec)
+    wanted = default_spares(settings, survives=True) > 0
+    survive = wanted and Path(starter[0]).name != "srun" and can_survive(starter[0])
+    return Way(starter, _processes(settings, found, cores, survive), cores, found, survive)
 
 
-def _processes(settings: Settings, found: Allocation | None, cores: int) -> Processes:
+def _processes(settings: Settings, found: Allocation | None, cores: int, survive: bool) -> Processes:
     """As many ranks as the allocation has tasks, if the settings leave that open and need no more."""
     if found is not None and found.tasks is not None and found.tasks > 1:
         try:
-            return count_processes(settings, cores, found.tasks)
+            return count_processes(settings, cores, found.tasks, survive)
         except PlanError:
             pass  # the settings state other numbers
-    return count_processes(settings, cores)
+    return count_processes(settings, cores, survives=survive)
 
 
 def _starter(found: Allocation | None, given: str | None) -> tuple[str, ...]:

@@ -19,6 +19,8 @@ SHORTEST_PAUSE = 2e-5
 class ControllerLostError(PalError):
     """The rank that holds the run together is gone."""
 
+    passes = True
+
 
 class Worker(Protocol):
     """What the loop knows of a host."""

@@ -44,6 +44,8 @@ _log = logging.getLogger("pal.manager")
 class RestartNeededError(PalError):
     """The run can go on from the store, but only with ranks that are started anew."""
 
+    passes = True
+
 
 class ManagerHost:
     """The slow cycle's half of the controller, and the only writer of the store.
