@@ -37,7 +37,7 @@ def main() -> None:
     ranks = {HUB: 0} | {f"w{r}": r for r in range(1, workers + 1)}
     ranks |= {f"spare{r}": r for r in range(workers + 1, world.size)}
     transport = MpiTransport(world, Wire([]), ranks, bell)
-    pids = [int(t.split()[0]) for t in world._identities]
+    pids = [int(text) for text in world._gather(str(os.getpid()))]
     rank = Rank(world, transport, ranks, workers, pids)
     if world.rank == 0:
         rank.lead(seconds, faults)

@@ -20,10 +20,10 @@ from dataclasses import dataclass
 
 import mpi4py
 
-from pal_core.transport.survival import end_process, process_identity, survives
+from pal_core.transport.survival import Watch, process_identity, survives
 
 if survives(os.environ):
-    # With Open MPI's thread of heartbeats MPI_Finalize hangs, even if nobody died. Ranks say goodbye in `leave`.
+    # MPI_Finalize may hang after a death. Ranks say goodbye in `World.leave`.
     mpi4py.rc.finalize = False
 
 from mpi4py import MPI  # starts MPI, with the setting above
@@ -38,6 +38,9 @@ __all__ = ["MpiTransport", "World", "WorldError"]
 
 _TAG = 7
 _GOODBYE_TAG = 8
+_LOSS_TAG = 9
+_WATCHERS = 4
+"""Ranks of a node that look after the others: rank 0, which never computes for long, and some in case others do."""
 _TEXT_BYTES = 256
 _LOOKS_AFTER_RING = 50
 _PAUSE_WITHOUT_BELL = 1e-3
@@ -82,8 +85,15 @@ class World:
         fault_tolerant = "Open MPI" in MPI.Get_library_version() and hasattr(MPI.Comm, "Get_failed")
         self.survives: bool = fault_tolerant and survives(os.environ)
         """Whether this run outlives the death of ranks."""
+        self._failed: set[int] = set()
         self._dead: set[int] = set()
-        self._identities = self._gather(process_identity()) if self.survives else ()
+        self._watch: Watch | None = None
+        self._status = MPI.Status()
+        if self.survives:
+            nodes, identities = self.nodes(), self._gather(process_identity())
+            here = [r for r, node in enumerate(nodes) if node == nodes[self.rank]]
+            if self.rank in here[:_WATCHERS]:
+                self._watch = Watch({r: identities[r] for r in here if r != self.rank})
 
     @property
     def comm(self) -> MPI.Comm:
@@ -113,21 +123,47 @@ class World:
         return tuple(row.rstrip(b"\0").decode() for row in rows)
 
     def deaths(self) -> list[int]:
-        """Ranks that were found dead or hung since the last call. Those that hang on this node are ended."""
+        """Ranks that were found dead or hung since the last call. Those that hang on this node are ended.
+
+        MPI tells of those that a signal killed, within 0.1 s. The watch finds those that exited or stand still.
+        """
         if not self.survives:
             return []
+        found = self._told_by_mpi() + self._told_by_others()
+        seen = self._watch.look(time.monotonic()) if self._watch is not None else []
+        for rank in set(seen) - self._dead:
+            self._tell(rank)
+        new = sorted({*found, *seen} - self._dead)
+        self._dead.update(new)
+        if self._watch is not None:
+            for rank in new:
+                self._watch.forget(rank)
+        return new
+
+    def _told_by_mpi(self) -> list[int]:
         failed = self._comm.Get_failed()
-        if failed.size == len(self._dead):
-            failed.Free()
-            return []
-        ranks = failed.Translate_ranks(None, self._comm.group)
+        ranks: list[int] = []
+        if failed.size > len(self._failed):
+            ranks = failed.Translate_ranks(None, self._comm.group)
+            self._comm.Ack_failed(len(ranks))
+            self._failed.update(ranks)
         failed.Free()
-        self._comm.Ack_failed(len(ranks))
-        found = [r for r in ranks if r not in self._dead]
-        self._dead.update(found)
-        for rank in found:
-            end_process(self._identities[rank])
-        return found
+        return ranks
+
+    def _told_by_others(self) -> list[int]:
+        ranks = []
+        with contextlib.suppress(MPI.Exception):
+            while self._comm.Iprobe(source=MPI.ANY_SOURCE, tag=_LOSS_TAG, status=self._status):
+                number = bytearray(4)
+                self._comm.Recv([number, MPI.BYTE], source=self._status.Get_source(), tag=_LOSS_TAG)
+                ranks.append(int.from_bytes(number, "little"))
+        return ranks
+
+    def _tell(self, lost: int) -> None:
+        """MPI doesn't know of ranks that exit with an error, or stand still, so everyone hears of them from here."""
+        for rank in set(range(self.size)) - self._dead - {self.rank, lost}:
+            with contextlib.suppress(MPI.Exception):
+                self._comm.Isend([bytearray(lost.to_bytes(4, "little")), MPI.BYTE], dest=rank, tag=_LOSS_TAG).Test()
 
     def leave(self, code: int) -> int:
         """Leave the run for good: the last call of a rank, after `MpiTransport.close`.

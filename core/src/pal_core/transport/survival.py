@@ -1,4 +1,4 @@
-"""How a run survives the death of ranks: mpiexec's options, and the end of ranks that hang.
+"""How a run survives the death of ranks: mpiexec's options, and a watch over the processes of a node.
 
 Nothing here imports mpi4py, so that a launcher can ask before any rank exists.
 """
@@ -12,15 +12,17 @@ import signal
 from collections.abc import Mapping
 from pathlib import Path
 
-__all__ = ["can_survive", "end_process", "process_identity", "survival_options", "survives"]
+__all__ = ["Watch", "can_survive", "process_identity", "survival_options", "survives"]
 
-_PERIOD = 0.3
-_TIMEOUT = 1.5
-"""Seconds between heartbeats, and without any until a rank counts as dead; Open MPI wants more than three periods."""
 _ENABLED = "OMPI_MCA_mpi_ft_enable"
 _TRUE = ("1", "true", "t", "yes", "y", "enabled")
 _START_TIME = 19
-"""Position in /proc/PID/stat, counted after the name."""
+"""Position of a process's beginning among `_fields`."""
+_STOPPED, _ENDED = "T", "ZX"
+LOOK_INTERVAL = 0.2
+"""Seconds."""
+STILL_LOOKS = 6
+"""Looks: with `LOOK_INTERVAL`, a process that was stopped for more than a second is given up."""
 
 
 def can_survive(version: str) -> bool:
@@ -32,13 +34,9 @@ def can_survive(version: str) -> bool:
 def survival_options() -> list[str]:
     """Options of Open MPI's mpiexec with which a run outlives its ranks (ULFM).
 
-    Heartbeats come from a thread of the MPI library, so that a rank may compute for as long as it likes.
+    Open MPI's own heartbeats stay off: their thread makes ranks crash or hang while MPI starts and ends.
     """
-    detector = {"": 1, "_thread": 1, "_period": _PERIOD, "_timeout": _TIMEOUT}
-    options = ["--with-ft", "ulfm"]
-    for name, value in detector.items():
-        options += ["--mca", f"mpi_ft_detector{name}", f"{value:g}"]
-    return options
+    return ["--with-ft", "ulfm"]
 
 
 def survives(environment: Mapping[str, str]) -> bool:
@@ -49,30 +47,78 @@ def survives(environment: Mapping[str, str]) -> bool:
 def process_identity() -> str:
     """What tells this process from all others, also later ones of the same number; empty where that is unknown."""
     try:
-        space = str(Path("/proc/self/ns/pid").readlink())
+        return f"{os.getpid()} {_fields(os.getpid())[_START_TIME]} {_space()}"
     except OSError:
         return ""
-    return f"{os.getpid()} {_start(os.getpid())} {space}"
 
 
-def end_process(identity: str) -> bool:
-    """Kill the process of that identity, if there still is one and it is of this node; True if it was killed.
+class Watch:
+    """Looks after processes of this node from outside: they need no time of their own for it, and can't be late.
 
-    A rank that hung long enough to be given up must not wake and talk on.
+    Parameters
+    ----------
+    identities : mapping of int to str
+        `process_identity` by rank; those of other nodes, or unknown, are left out.
     """
-    with contextlib.suppress(OSError, ValueError, IndexError, AttributeError):
-        number, start, space = identity.split(maxsplit=2)
-        # An open descriptor stays with its process, so what is compared is what is killed.
-        process = os.pidfd_open(int(number))
+
+    def __init__(self, identities: Mapping[int, str]) -> None:
+        self._processes: dict[int, tuple[int, str]] = {}
+        self._stopped: dict[int, int] = {}
+        self._looked = 0.0
+        here = _space() if any(identities.values()) else ""
+        for rank, identity in identities.items():
+            number, start, space = identity.split(maxsplit=2) if identity else ("0", "", "")
+            if space and space == here:
+                self._processes[rank] = int(number), start
+
+    def look(self, now: float) -> list[int]:
+        """Ranks whose process has ended, or has stood still for `STILL_LOOKS` looks; the latter are killed.
+
+        Looks are `LOOK_INTERVAL` apart at least. A pause between looks means that this process stood still itself, and
+        the count begins anew: a job that is suspended as a whole goes on.
+        """
+        if now - self._looked < LOOK_INTERVAL:
+            return []
+        if now - self._looked > 2 * LOOK_INTERVAL:
+            self._stopped.clear()
+        self._looked = now
+        return [rank for rank in list(self._processes) if self._is_lost(rank)]
+
+    def forget(self, rank: int) -> None:
+        """A rank that is known to be lost; it is killed if it still is there."""
+        number, start = self._processes.pop(rank, (0, ""))
+        if number:
+            _kill(number, start)
+
+    def _is_lost(self, rank: int) -> bool:
+        number, start = self._processes[rank]
         try:
-            if space == str(Path("/proc/self/ns/pid").readlink()) and start == _start(int(number)):
+            fields = _fields(number)
+        except OSError:
+            return True
+        if fields[_START_TIME] != start or fields[0] in _ENDED:
+            return True
+        self._stopped[rank] = self._stopped.get(rank, 0) + 1 if fields[0] == _STOPPED else 0
+        return self._stopped[rank] >= STILL_LOOKS
+
+
+def _kill(number: int, start: str) -> None:
+    """Kill a process unless another one has its number by now."""
+    with contextlib.suppress(OSError):
+        # An open descriptor stays with its process, so what is compared is what is killed.
+        process = os.pidfd_open(number)
+        try:
+            if _fields(number)[_START_TIME] == start:
                 signal.pidfd_send_signal(process, signal.SIGKILL)
-                return True
         finally:
             os.close(process)
-    return False
 
 
-def _start(number: int) -> str:
-    """When a process began, in the kernel's ticks since it booted."""
-    return Path(f"/proc/{number}/stat").read_text().rsplit(")", 1)[1].split()[_START_TIME]
+def _fields(number: int) -> list[str]:
+    """What the kernel says of a process: its state first (proc_pid_stat(5), from the third field on)."""
+    return Path(f"/proc/{number}/stat").read_text().rsplit(")", 1)[1].split()
+
+
+def _space() -> str:
+    """Process numbers mean something within this node and name space only."""
+    return f"{Path('/proc/sys/kernel/random/boot_id').read_text().strip()}/{Path('/proc/self/ns/pid').readlink()}"
