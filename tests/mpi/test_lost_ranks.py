@@ -18,7 +18,7 @@ PROGRAM = Path(__file__).parent / "lost_ranks.py"
 LIMIT = 35.0
 CONTROLLER_LOST = 10.0
 KILLED, STOPPED = 2.0, 2.5
-"""Seconds until a loss is noticed; a stopped rank is given up after 1.2 s."""
+"""Seconds until a loss is noticed; a stopped rank is given up after one."""
 
 
 @pytest.fixture(scope="module")

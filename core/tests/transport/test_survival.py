@@ -13,6 +13,7 @@ import pytest
 from pal_core.transport.survival import (
     LOOK_INTERVAL,
     STILL_LOOKS,
+    STILL_TIME,
     Watch,
     can_survive,
     process_identity,
@@ -96,23 +97,32 @@ class TestWatch:
         process, identity = child
         watch = Watch({3: identity})
         stop(process)
-        assert looks(watch, STILL_LOOKS) == [[]] * (STILL_LOOKS - 1) + [[3]]
+        found = looks(watch, 12)
+        first = found.index([3])
+        assert first == pytest.approx(STILL_TIME / LOOK_INTERVAL, abs=1)
+        assert not any(found[:first])
 
-    def test_a_process_that_was_stopped_shortly_is_not(self, child):
+    def test_a_watcher_that_looks_seldom_needs_few_looks(self, child):
         process, identity = child
         watch = Watch({3: identity})
         stop(process)
-        looks(watch, STILL_LOOKS - 1)
+        assert [watch.look(100.0 + k) for k in range(STILL_LOOKS)] == [[]] * (STILL_LOOKS - 1) + [[3]]
+
+    def test_a_process_that_goes_on_is_not_lost(self, child):
+        process, identity = child
+        watch = Watch({3: identity})
+        stop(process)
+        assert looks(watch, 4) == [[]] * 4
         process.send_signal(signal.SIGCONT)
-        time.sleep(0.05)
+        os.waitid(os.P_PID, process.pid, os.WCONTINUED | os.WNOWAIT)
         assert looks(watch, 20, 110.0) == [[]] * 20
 
-    def test_looks_with_a_pause_between_them_do_not_add_up(self, child):
-        """The watcher was stopped as well: a whole job was suspended."""
+    def test_a_job_suspended_as_a_whole_goes_on(self, child):
+        """The watcher stood still for an hour as well, and woke a little earlier."""
         process, identity = child
         watch = Watch({3: identity})
         stop(process)
-        assert [watch.look(100.0 + k) for k in range(20)] == [[]] * 20
+        assert [watch.look(t) for t in (100.0, 3700.0, 3700.3)] == [[], [], []]
 
     def test_who_is_given_up_is_killed_and_forgotten(self, child):
         process, identity = child
