@@ -122,9 +122,7 @@ def _run(world: World, path: Path, accept_changes: bool) -> int:
         transport.close()
         if manager is not None:
             manager.close()
-    if manager is None:
-        return 0
-    return _farewell(manager, world)
+    return world.leave(0 if manager is None else _farewell(manager, world))
 
 
 def _prepare(path: Path, size: int) -> tuple[PluginHost, str]:
