@@ -63,4 +63,7 @@ def test_all_ranks_end_soon_when_the_controller_is_lost(mpiexec):
     assert time.monotonic() - begin < CONTROLLER_LOST
     hub, *left = done.stdout.splitlines()
     assert any(line.endswith("leaves, the hub is lost") for line in left), done.stdout + done.stderr
-    assert [pid for pid in json.loads(hub)["pids"] if Path(f"/proc/{pid}").exists()] == []
+    pids = json.loads(hub)["pids"]
+    while alive := [pid for pid in pids if Path(f"/proc/{pid}").exists()]:  # mpiexec may end before its ranks
+        assert time.monotonic() - begin < CONTROLLER_LOST, alive
+        time.sleep(0.1)
