@@ -16,7 +16,7 @@ from pal_core.transport.survival import can_survive, survival_options
 
 PROGRAM = Path(__file__).parent / "lost_ranks.py"
 LIMIT = 35.0
-CONTROLLER_LOST = 10.0
+CONTROLLER_LOST = 25.0
 KILLED, STOPPED = 2.0, 2.5
 """Seconds until a loss is noticed; a stopped rank is given up after one."""
 
