@@ -33,6 +33,13 @@ def pipe():
 class TestLocalTransport:
     """Messages in a process."""
 
+    def test_no_rank_is_ever_lost(self, transport):
+        assert transport.lost() == []
+
+    def test_nothing_can_move_to_another_rank(self, transport):
+        with pytest.raises(ValueError, match="oracle/0 can't move to rank 3: all hosts share this process"):
+            transport.move("oracle/0", 3)
+
     def test_messages_arrive_in_order_with_both_addresses(self, transport):
         transport.send("exchange", "generator/0", m.Halted())
         transport.send("manager", "exchange", m.Progress(3, 1, 1))

@@ -20,9 +20,9 @@ _START_TIME = 19
 """Position of a process's beginning among `_fields`."""
 _STOPPED, _ENDED = "T", "ZX"
 LOOK_INTERVAL = 0.2
+STILL_TIME = 1.0
 """Seconds."""
-STILL_LOOKS = 6
-"""Looks: with `LOOK_INTERVAL`, a process that was stopped for more than a second is given up."""
+STILL_LOOKS = 4
 
 
 def can_survive(version: str) -> bool:
@@ -63,7 +63,7 @@ class Watch:
 
     def __init__(self, identities: Mapping[int, str]) -> None:
         self._processes: dict[int, tuple[int, str]] = {}
-        self._stopped: dict[int, int] = {}
+        self._still: dict[int, tuple[float, int]] = {}
         self._looked = 0.0
         here = _space() if any(identities.values()) else ""
         for rank, identity in identities.items():
@@ -72,25 +72,23 @@ class Watch:
                 self._processes[rank] = int(number), start
 
     def look(self, now: float) -> list[int]:
-        """Ranks whose process has ended, or has stood still for `STILL_LOOKS` looks; the latter are killed.
+        """Ranks whose process has ended, or has stood still at every look for `STILL_TIME` and for `STILL_LOOKS` looks.
 
-        Looks are `LOOK_INTERVAL` apart at least. A pause between looks means that this process stood still itself, and
-        the count begins anew: a job that is suspended as a whole goes on.
+        Looks are `LOOK_INTERVAL` apart at least; asked sooner, nothing is found. Time alone doesn't count: this process
+        may have stood still as well, in a job that was suspended as a whole.
         """
         if now - self._looked < LOOK_INTERVAL:
             return []
-        if now - self._looked > 2 * LOOK_INTERVAL:
-            self._stopped.clear()
         self._looked = now
-        return [rank for rank in list(self._processes) if self._is_lost(rank)]
+        return [rank for rank in self._processes if self._is_lost(rank, now)]
 
     def forget(self, rank: int) -> None:
-        """A rank that is known to be lost; it is killed if it still is there."""
+        """Watch a rank no more that is known to be lost, and kill it if it is still there: it must not wake again."""
         number, start = self._processes.pop(rank, (0, ""))
         if number:
             _kill(number, start)
 
-    def _is_lost(self, rank: int) -> bool:
+    def _is_lost(self, rank: int, now: float) -> bool:
         number, start = self._processes[rank]
         try:
             fields = _fields(number)
@@ -98,8 +96,12 @@ class Watch:
             return True
         if fields[_START_TIME] != start or fields[0] in _ENDED:
             return True
-        self._stopped[rank] = self._stopped.get(rank, 0) + 1 if fields[0] == _STOPPED else 0
-        return self._stopped[rank] >= STILL_LOOKS
+        if fields[0] != _STOPPED:
+            self._still.pop(rank, None)
+            return False
+        since, looks = self._still.get(rank, (now, 0))
+        self._still[rank] = since, looks + 1
+        return looks + 1 >= STILL_LOOKS and now - since >= STILL_TIME
 
 
 def _kill(number: int, start: str) -> None:

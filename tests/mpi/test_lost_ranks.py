@@ -1,0 +1,69 @@
+"""Ranks are killed, stopped and exit while all exchange messages at full speed; see lost_ranks.py."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from pal_core.runtime.launch import find_mpiexec
+from pal_core.transport.survival import can_survive, survival_options
+
+PROGRAM = Path(__file__).parent / "lost_ranks.py"
+LIMIT = 35.0
+CONTROLLER_LOST = 25.0
+KILLED, STOPPED = 2.0, 2.5
+"""Seconds until a loss is noticed; a stopped rank is given up after one."""
+
+
+@pytest.fixture(scope="module")
+def mpiexec():
+    program = find_mpiexec()
+    version = subprocess.run([program, "--version"], capture_output=True, text=True, check=True).stdout
+    if not can_survive(version):
+        pytest.skip(f"{program} isn't Open MPI 5 or later: there the death of a rank ends the run")
+    return [program, "--oversubscribe", "--bind-to", "none", *(["--allow-run-as-root"] if os.geteuid() == 0 else [])]
+
+
+def run(mpiexec, ranks, *arguments):
+    command = [*mpiexec, *survival_options(), "-n", str(ranks), sys.executable, str(PROGRAM), *map(str, arguments)]
+    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+    return subprocess.run(command, capture_output=True, text=True, timeout=LIMIT, env=environment, check=False)
+
+
+def test_messages_among_the_living_arrive_once_and_in_order_whoever_is_lost(mpiexec):
+    done = run(mpiexec, 10, 6, 4, "kill:2", "stop:3", "exit:4", "kill:1")
+    assert done.stdout, done.stderr
+    result = json.loads(done.stdout)
+    assert result["problems"] == []
+    assert result["lost"] == [1, 2, 3, 4]
+    assert result["living"] == [5, 6, 7, 8, 9]
+    assert set(map(tuple, result["seen"].values())) == {(1, 2, 3, 4)}
+    assert result["messages"] > 1000
+    for fault, seconds in result["notices"].items():
+        assert seconds < (STOPPED if fault.startswith("stop") else KILLED), result["notices"]
+
+
+def test_all_ranks_leave_together_when_none_is_lost(mpiexec):
+    done = run(mpiexec, 5, 1, 1)
+    assert done.returncode == 0, done.stderr
+    result = json.loads(done.stdout)
+    assert result["problems"] == []
+    assert result["lost"] == []
+
+
+def test_all_ranks_end_soon_when_the_controller_is_lost(mpiexec):
+    begin = time.monotonic()
+    done = run(mpiexec, 5, 1, 1, "hub")
+    assert time.monotonic() - begin < CONTROLLER_LOST
+    hub, *left = done.stdout.splitlines()
+    assert any(line.endswith("leaves, the hub is lost") for line in left), done.stdout + done.stderr
+    pids = json.loads(hub)["pids"]
+    while alive := [pid for pid in pids if Path(f"/proc/{pid}").exists()]:  # mpiexec may end before its ranks
+        assert time.monotonic() - begin < CONTROLLER_LOST, alive
+        time.sleep(0.1)
