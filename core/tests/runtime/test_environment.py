@@ -1,6 +1,6 @@
 """The environment of an oracle's process."""
 
-from pal_core.runtime.child import scrubbed
+from pal_core.runtime.environment import scrubbed
 
 
 def test_variables_of_mpi_and_of_the_step_are_taken_out():
