@@ -26,27 +26,30 @@ def misfit(task: m.Label | m.Inspect | None, answer: m.Message, schema: Schema) 
     """
     match answer, task:
         case m.Labelled() | m.LabelFailed(), m.Label():
-            if (answer.request, answer.attempt) != (task.request, task.attempt):
-                return f"an answer to request {answer.request!r}, not to {task.request}"
-            if not isinstance(answer.seconds, (int, float)):
-                return f"seconds {answer.seconds!r}"
-            return _label(task, answer, schema) if isinstance(answer, m.Labelled) else _failure(answer)
+            return _answer(task, answer, schema)
         case m.Inspected(problems), m.Inspect():
-            return "" if isinstance(problems, tuple) and _texts(*problems) else "problems that are no texts"
+            fits = isinstance(problems, tuple) and _texts(*problems)
         case m.Ready() | m.Halted(), _:
-            return ""
+            fits = True
         case m.Note(source, text), _:
-            return "" if _texts(source, text) else "a note that is no text"
+            fits = _texts(source, text)
         case m.Broken(kernel, key, what, trace), _:
-            return "" if _texts(kernel, key, what, trace) else "an error that is no text"
-    return f"{type(answer).__name__} without being asked"
+            fits = _texts(kernel, key, what, trace)
+        case _:
+            return f"{type(answer).__name__} without being asked"
+    return "" if fits else f"a {type(answer).__name__} of other things than texts"
 
 
 def _texts(*values: object) -> bool:
     return all(isinstance(v, str) for v in values)
 
 
-def _label(task: m.Label, answer: m.Labelled, schema: Schema) -> str:
+def _answer(task: m.Label, answer: m.Labelled | m.LabelFailed, schema: Schema) -> str:
+    if (answer.request, answer.attempt) != (task.request, task.attempt) or not isinstance(answer.seconds, (int, float)):
+        return f"an answer to request {answer.request!r}, not to {task.request}"
+    if isinstance(answer, m.LabelFailed):
+        fits = answer.failure in _FAILURES and _texts(answer.text, answer.evidence)
+        return "" if fits else f"a failure of kind {answer.failure!r}"
     if not isinstance(answer.batch, Batch) or answer.batch.schema != schema or len(answer.batch) != 1:
         return "a label that is not one label"
     try:
@@ -54,8 +57,3 @@ def _label(task: m.Label, answer: m.Labelled, schema: Schema) -> str:
     except SchemaError as error:
         return f"the label doesn't fit its sample: {error}"
     return ""
-
-
-def _failure(answer: m.LabelFailed) -> str:
-    fits = answer.failure in _FAILURES and _texts(answer.text, answer.evidence)
-    return "" if fits else f"a failure of kind {answer.failure!r}"

@@ -34,7 +34,7 @@ _TURN_LIMIT = 64 * CHUNK
 """Bytes read at once, so that a child that never stops writing can't keep the host from everything else."""
 _KILL_LIMIT = 2.0
 _END_LIMIT = 5.0
-_TAIL = 3000
+_TAIL = 4000
 _ANSWERS = (m.Ready, m.Broken, m.Note, m.Labelled, m.LabelFailed, m.Inspected, m.Halted)
 
 

@@ -38,7 +38,7 @@ _MEMORY_EVERY = 0.05
 _SCRATCH_EVERY = 0.5
 _SCRATCH_SHARE = 0.05
 """Largest share of its time that the guard spends on measuring the scratch directory."""
-_TAIL = 3000
+_TAIL = 4000
 _CHUNK = 1 << 20
 _OOM_SCORE = 500
 _GB = 1e9
@@ -233,6 +233,7 @@ def _prepare_worker(output: int, task: Task) -> None:
     """Between fork and the oracle: a group of its own, its standard streams, its limits."""
     processes.die_with_parent()
     os.setsid()
+    signal.signal(signal.SIGINT, signal.SIG_DFL)  # no terminal's; a KeyboardInterrupt is of the oracle's own making
     os.close(task.report)
     nothing = os.open(os.devnull, os.O_RDONLY)
     for source, target in ((nothing, 0), (output, 1), (output, 2)):

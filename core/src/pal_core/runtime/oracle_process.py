@@ -32,7 +32,7 @@ def work(read: int, write: int, index: int, seed: int, scratch: Path) -> int:
     """Answer what comes through `read`, until it closes; the exit code of the process."""
     for end in (read, write):
         os.set_inheritable(end, False)  # programs that the oracle starts would keep the pipes open
-    faulthandler.enable(2)
+    faulthandler.enable(2, all_threads=False)
     sys.stdout.reconfigure(line_buffering=True)  # type: ignore[union-attr] # the last line before a crash is to be seen
     loaded = Loaded.from_json(_read_frame(read).decode())
     wire = oracle_wire(loaded)

@@ -89,7 +89,7 @@ def _stat(pid: int) -> tuple[int, int] | None:
 
 
 def descendants(pid: int, spared: Collection[Identity] = (), thread: int | None = None) -> list[int]:
-    """Children of a process (of one of its threads), theirs, and so on; without `spared` and what descends from them."""
+    """Children of a process (or of one of its threads), theirs, and so on; not `spared` ones, nor theirs."""
     found, todo = [], children(pid, thread)
     while todo:
         child = todo.pop()

@@ -29,9 +29,10 @@ class Surroundings:
     Parameters
     ----------
     directory : Path, optional
-        With it, this is an oracle's own process: every label begins there, and all that its guard has below it is ended
-        but for this process and what the oracle's constructor has started. Without it, the process is others' too: a
-        label ends where it has begun, and what this thread has started meanwhile is ended, unless it has detached itself.
+        With it, this is an oracle's own process: every label begins there, and all that its guard has below it is
+        ended but for this process and what the oracle's constructor has started. Without it, the process is others'
+        too: a label ends where it has begun, and what this thread has started meanwhile is ended, unless it has
+        detached itself.
     """
 
     def __init__(self, directory: Path | None = None) -> None:
@@ -86,10 +87,9 @@ class Surroundings:
                 with contextlib.suppress(OSError):
                     os.close(copy)
         for name, number, before in zip(("stdin", "stdout", "stderr"), _STREAMS, self._objects, strict=True):
-            if before is not None and before.closed:
-                mode = "r" if number == 0 else "w"
-                before = open(number, mode, buffering=1, closefd=False)  # noqa: PTH123, SIM115, PLW2901
-            setattr(sys, name, before)
+            closed = before is not None and before.closed
+            mode = "r" if number == 0 else "w"
+            setattr(sys, name, open(number, mode, buffering=1, closefd=False) if closed else before)  # noqa: SIM115
 
     def _put_back_signals(self) -> None:
         for timer, before in self._timers.items():
