@@ -77,7 +77,7 @@ class Asker:
 
 @pytest.fixture(scope="module")
 def ask(tmp_path_factory):
-    asker = Asker(tmp_path_factory.mktemp("faults"), isolate=True, timeout=1.5, memory=0.3, scratch=0.1, keep_scratch=1)
+    asker = Asker(tmp_path_factory.mktemp("faults"), isolate=True, timeout=2.0, memory=0.3, scratch=0.1, keep_scratch=1)
     yield asker
     asker.host.close()
     assert children(os.getpid()) == []
@@ -131,21 +131,21 @@ def test_segfault_tells_its_last_words_and_leaves_its_files(ask):
     assert (ask.kept / "input").read_text() == "what it was made from"
 
 
-def test_gigabyte_of_output_is_cut_while_it_comes(ask):
-    log = ask.directory / "logs/oracle-0.log"
-    before, begin = log.stat().st_size if log.exists() else 0, time.monotonic()
-    answer = ask("flood")
-    assert answer.text.startswith("ZeroDivisionError")
-    assert time.monotonic() - begin < 10
-    end = time.monotonic() + 10
-    while b"the last line" not in log.read_bytes()[before:]:
-        assert time.monotonic() < end
-        time.sleep(0.05)
-    text = log.read_bytes()[before:]
-    assert b"the first line" in text
-    assert b"bytes are left out]" in text
-    assert len(text) < 3_000_000
-    ask.next_is_right()
+def test_gigabyte_of_output_is_cut_while_it_comes(tmp_path):
+    ask = Asker(tmp_path, isolate=True, timeout=60)
+    try:
+        assert ask("flood").text.startswith("ZeroDivisionError")
+        log, end = ask.directory / "logs/oracle-0.log", time.monotonic() + 10
+        while b"the last line" not in log.read_bytes():
+            assert time.monotonic() < end
+            time.sleep(0.05)
+        text = log.read_bytes()
+        assert b"the first line" in text
+        assert b"bytes are left out]" in text
+        assert sum(file.stat().st_size for file in log.parent.iterdir()) < 10_000_000
+        ask.next_is_right()
+    finally:
+        ask.host.close()
 
 
 def test_memory_of_programs_that_the_oracle_starts_counts(ask):
@@ -174,7 +174,7 @@ def test_child_that_a_label_leaves_is_killed(ask):
 def test_programs_may_write_restart_files_at_a_timeout_but_not_refuse_to_end(ask):
     answer = ask("stubborn")
     assert answer.failure == "timeout"
-    assert 1.5 <= answer.seconds < 2.5
+    assert 2.0 <= answer.seconds < 3.0
     assert (ask.scratch.parent / "restart").read_text() == "half done"
     assert gone(ask.other, 0.5)
 

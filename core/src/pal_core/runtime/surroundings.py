@@ -17,6 +17,8 @@ __all__ = ["Surroundings"]
 
 _SWEEP_LIMIT = 2.0
 _STREAMS = (0, 1, 2)
+_SIGNALS = [n for n in range(1, 32) if n not in (signal.SIGKILL, signal.SIGSTOP)]
+"""The standard ones: asking for the real-time ones too would take longer than many a label."""
 _TIMERS = (signal.ITIMER_REAL, signal.ITIMER_VIRTUAL, signal.ITIMER_PROF)
 
 
@@ -56,7 +58,7 @@ class Surroundings:
             self._spared = processes.identities(processes.children(self._pid, threading.get_native_id()))
         self._objects: tuple[TextIO, TextIO, TextIO] = (sys.stdin, sys.stdout, sys.stderr)
         self._streams = {number: _copy(number) for number in _STREAMS}
-        self._handlers = {number: signal.getsignal(number) for number in signal.valid_signals()}
+        self._handlers = {number: signal.getsignal(number) for number in _SIGNALS}
         self._mask = signal.pthread_sigmask(signal.SIG_BLOCK, ())
         self._timers = {timer: signal.getitimer(timer) for timer in _TIMERS}
         self._umask = os.umask(0o077)
