@@ -49,11 +49,11 @@ retrain_after = 1000000
 [oracle]
 kernel = "{kernels}:FaultyOracle"
 processes = 2
-timeout = 2
+timeout = 4
 retries = 0
 memory = 0.5
 give_up_after = 1000
-options = {{ fault = "{fault}", every = {every}, delay = 0.3 }}
+options = {{ fault = "{fault}", every = {every}, delay = 0.3, flood = 300000000 }}
 [selection]
 kernel = "pal.random"
 options = {{ share = 0.02 }}
