@@ -51,7 +51,7 @@ kernel = "{kernels}:FaultyOracle"
 processes = 2
 timeout = 4
 retries = 0
-memory = 0.5
+memory = 0.25
 give_up_after = 1000
 options = {{ fault = "{fault}", every = {every}, delay = 0.3, flood = 300000000 }}
 [selection]
