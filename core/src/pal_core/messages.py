@@ -353,6 +353,13 @@ class LabelFailed(Message):
     seconds: float
 
 
+@dataclass(frozen=True, slots=True)
+class KeepScratch(Message):
+    """Manager to oracle host, before its next `Label`: the label of `request` was refused, keep how it came about."""
+
+    request: int
+
+
 # --- training
 
 

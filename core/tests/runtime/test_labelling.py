@@ -12,7 +12,8 @@ from pal_core import messages as m
 from pal_core.builtin.schema import LABEL
 from pal_core.data import Batch, Field, Schema
 from pal_core.kernels import Context, Oracle, OracleFailure
-from pal_core.runtime.labelling import Labeller, empty
+from pal_core.runtime.labelling import Labeller
+from pal_core.runtime.scratch import empty
 
 ATOMS = Schema([Field("positions", shape=("atoms", 3))])
 FORCES = Schema([Field("energy"), Field("forces", shape=("atoms", 3))])
@@ -145,7 +146,7 @@ def test_scratch_is_emptied_before_every_label(tmp_path):
 
 def test_scratch_that_cannot_be_made_is_a_failure(tmp_path):
     (tmp_path / "file").touch()
-    answer = Labeller(Told(lambda s: RIGHT), LABEL, tmp_path / "file").label(m.Label(1, 1, points(1)))
+    answer = Labeller(Told(lambda s: RIGHT), LABEL, tmp_path / "file" / "scratch").label(m.Label(1, 1, points(1)))
     assert answer.failure == "crashed"
 
 

@@ -1,58 +1,49 @@
-"""The process in which an isolated oracle runs, and its handle in the host.
+"""An oracle's process and its guard, as their host sees them.
 
-The two talk over a pair of pipes in the wire format, each message after its length (uint64, little-endian). The child
-starts with a scrubbed environment in a process group of its own; its output goes to the oracle's log file.
+Host and oracle talk over a pair of pipes in the wire format, each message after its length (uint64, little-endian).
+The guard (`pal_core.runtime.guard`) stands between them as a process, not as a reader.
 """
 
 from __future__ import annotations
 
 import contextlib
-import ctypes
 import fcntl
+import json
 import os
-import select
 import signal
 import subprocess
 import sys
-import time
-import traceback
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterator
+from dataclasses import asdict
 from pathlib import Path
 
 from pal_core import messages as m
 from pal_core.kernels import Context
-from pal_core.runtime.labelling import Labeller
+from pal_core.runtime import processes
+from pal_core.runtime.environment import scrubbed
+from pal_core.runtime.guard import Report, Task
+from pal_core.runtime.oracle_process import CHUNK, HEADER, oracle_wire
 from pal_core.settings.load import Loaded
-from pal_core.transport.wire import Wire
+from pal_core.transport.wire import MAGIC, WireError
 
-__all__ = ["SCRUBBED", "Child", "main", "scrubbed"]
+__all__ = ["Child", "Garbled"]
 
-SCRUBBED = ("OMPI_", "PMIX_", "PMI_", "PRTE_", "MPIEXEC_", "MPICH_", "HYDRA_", "HYDI_", "I_MPI_", "MV2_", "PAL_")
-"""Beginnings of variables that an oracle's process doesn't get, so that it can start an MPI program of its own."""
-_SLURM_STEP = ("SLURM_PROCID", "SLURM_LOCALID", "SLURM_NODEID", "SLURM_STEP", "SLURM_GTIDS", "SLURM_TASK_PID")
-_HEADER = 8
-_CHUNK = 1 << 20
-_PR_SET_PDEATHSIG = 1
-_TAIL = 3000
-_DYING_LIMIT = 1.0
-_REAP_LIMIT = 5.0
-_LOG_LIMIT = 10_000_000
-_GRACE = 4.0  # longer than the host gives an oracle to close
+_FRAME_LIMIT = 1 << 32
+"""Bytes. One label is smaller."""
+_TURN_LIMIT = 64 * CHUNK
+"""Bytes read at once, so that a child that never stops writing can't keep the host from everything else."""
+_KILL_LIMIT = 2.0
+_END_LIMIT = 5.0
+_TAIL = 4000
+_ANSWERS = (m.Ready, m.Broken, m.Note, m.Labelled, m.LabelFailed, m.Inspected, m.Halted)
 
 
-def scrubbed(environment: Mapping[str, str]) -> dict[str, str]:
-    """The environment without variables by which MPI programs find their world."""
-    return {k: v for k, v in environment.items() if not k.startswith((*SCRUBBED, *_SLURM_STEP))}
-
-
-def oracle_wire(loaded: Loaded) -> Wire:
-    """Wire format between host and child."""
-    assert loaded.label_schema is not None  # noqa: S101 - there is an oracle
-    return Wire([loaded.sample_schema, loaded.label_schema])
+class Garbled(Exception):
+    """What has come through the pipe is no answer of an oracle's process."""
 
 
 class Child:
-    """A running oracle process, seen from its host. Nothing here blocks.
+    """A running oracle process, seen from its host. Nothing but `finish` and `kill` waits.
 
     Parameters
     ----------
@@ -61,102 +52,147 @@ class Child:
         Its `directory` is the scratch directory.
     log : Path
         File that the child's output is appended to.
+
+    Raises
+    ------
+    OSError
+        If no process can be started.
     """
 
     def __init__(self, loaded: Loaded, context: Context, log: Path) -> None:
         self._wire = oracle_wire(loaded)
         self._log = log
-        self._in = bytearray()
-        self._out = bytearray()
+        self._in, self._out, self._said = bytearray(), bytearray(), bytearray()
         self.hung_up = False
-        log.parent.mkdir(parents=True, exist_ok=True)
-        read, child_write = _pipe()
-        child_read, write = _pipe()
-        setup = [str(child_read), str(child_write), str(context.index), str(context.seed), str(context.directory)]
-        self.read_end, self._write_end = read, write
+        """Whether the process has closed its pipe: nothing more will come."""
+        self.leaving = False
+        """Whether it has said that it takes no further task."""
+        assert loaded.settings.oracle is not None  # noqa: S101 - there is an oracle
+        ends: list[int] = []
         try:
-            with log.open("ab") as output:
-                self._log_start = output.tell()
-                self._process = subprocess.Popen(  # noqa: S603 - our own module, no shell
-                    [sys.executable, "-m", "pal_core.runtime.child", *setup],
-                    stdin=subprocess.DEVNULL,
-                    stdout=output,
-                    stderr=output,
-                    pass_fds=(child_read, child_write),
-                    env=scrubbed(os.environ),
-                    start_new_session=True,
-                )
+            for make in (_pipe, _pipe, os.pipe):
+                ends += make()
+            self._read_end, child_write, child_read, self._write_end, self._report_end, child_report = ends
+            mine = (self._read_end, self._write_end, self._report_end)
+            task = Task(
+                host=os.getpid(),
+                read=child_read,
+                write=child_write,
+                report=child_report,
+                log=str(log),
+                scratch=str(context.directory),
+                index=context.index,
+                seed=context.seed,
+                memory=loaded.settings.oracle.memory,
+                scratch_limit=loaded.settings.oracle.scratch,
+            )
+            self._process = _start(task, loaded.settings.oracle.environment)
         except OSError:
-            self._close()
+            for end in ends:
+                os.close(end)
             raise
-        finally:
-            os.close(child_read)
-            os.close(child_write)
-        os.set_blocking(read, False)
-        os.set_blocking(write, False)
+        for end in ends:
+            if end in mine:
+                os.set_blocking(end, False)
+            else:
+                os.close(end)
         self._frame(loaded.to_json().encode())
 
+    @property
+    def pid(self) -> int:
+        """Process id of the guard; the oracle's process is its child."""
+        return self._process.pid
+
+    def files(self) -> list[int]:
+        """Pipes through which an answer or the news of its end may come."""
+        return [self._report_end] if self.hung_up else [self._read_end, self._report_end]
+
     def _frame(self, data: bytes | memoryview) -> None:
-        self._out += len(data).to_bytes(_HEADER, "little")
+        self._out += len(data).to_bytes(HEADER, "little")
         self._out += data
         self.push()
 
     def send(self, message: m.Message) -> None:
         """Queue a message for the child."""
-        self._trim_log()
         self._frame(self._wire.encode("child", "host", message))
-
-    def _trim_log(self) -> None:
-        """Begin the log anew when it has grown long: a run may make a million labels, and oracles talk."""
-        with contextlib.suppress(FileNotFoundError):
-            if self._log.stat().st_size > _LOG_LIMIT:
-                os.truncate(self._log, 0)
-                self._log_start = 0
 
     def push(self) -> None:
         """Write what the pipe takes."""
         with contextlib.suppress(BlockingIOError, BrokenPipeError):
             while self._out:
-                del self._out[: os.write(self._write_end, self._out[:_CHUNK])]
+                del self._out[: os.write(self._write_end, self._out[:CHUNK])]
 
-    def messages(self) -> Iterable[m.Message]:
-        """What the child has sent so far."""
+    def messages(self) -> Iterator[m.Message]:
+        """What the child has sent so far.
+
+        Raises
+        ------
+        Garbled
+            If it has sent something else; nothing can be read after that.
+        """
         self.push()
-        with contextlib.suppress(BlockingIOError):
-            while data := os.read(self.read_end, _CHUNK):
-                self._in += data
-            self.hung_up = True
-        while len(self._in) >= _HEADER:
-            end = _HEADER + int.from_bytes(self._in[:_HEADER], "little")
-            if len(self._in) < end:
+        if not self.hung_up:
+            self._receive()
+        while len(self._in) >= HEADER:
+            size = int.from_bytes(self._in[:HEADER], "little")
+            start = bytes(self._in[HEADER : HEADER + len(MAGIC)])
+            if size > _FRAME_LIMIT or not MAGIC.startswith(start):
+                raise Garbled(f"bytes that are no message: {bytes(self._in[:40])!r}")
+            if len(self._in) < HEADER + size:
                 return
-            frame = self._in[_HEADER:end]
-            del self._in[:end]
-            yield self._wire.decode(frame)[2]
+            frame = self._in[HEADER : HEADER + size]
+            del self._in[: HEADER + size]
+            yield self._decode(frame)
 
-    def ended(self) -> str | None:
-        """How the process ended, in words, or None while it runs."""
-        code = self._process.poll()
-        if code is None and self.hung_up:
-            # It has closed its pipe, so it is dying: given another label now, it would cost that one an attempt.
-            with contextlib.suppress(subprocess.TimeoutExpired):
-                code = self._process.wait(_DYING_LIMIT)
-        if code is None:
-            return "a closed pipe" if self.hung_up else None
-        if code < 0:
-            with contextlib.suppress(ValueError):
-                return f"signal {-code} ({signal.Signals(-code).name})"
-        return f"exit code {code}"
+    def _receive(self) -> None:
+        taken = 0
+        with contextlib.suppress(BlockingIOError):
+            while taken < _TURN_LIMIT:
+                data = os.read(self._read_end, CHUNK)
+                if not data:
+                    self.hung_up = True
+                    return
+                self._in += data
+                taken += len(data)
 
-    def last_output(self) -> str:
-        """The end of what this child has printed; nothing if somebody has removed the file."""
+    def _decode(self, frame: bytearray) -> m.Message:
         try:
-            with self._log.open("rb") as file:
-                size = file.seek(0, os.SEEK_END)
-                file.seek(max(self._log_start, size - _TAIL))
-                return file.read().decode(errors="replace")
-        except FileNotFoundError:
-            return ""
+            message = self._wire.decode(frame)[2]
+        except WireError as error:
+            raise Garbled(str(error)) from error
+        if not isinstance(message, _ANSWERS):
+            raise Garbled(f"a message {type(message).__name__}")
+        return message
+
+    def report(self) -> Report | None:
+        """How everything has ended, None while anything runs; what the child has sent before is in the pipe by then."""
+        ended = False
+        with contextlib.suppress(BlockingIOError):
+            while data := os.read(self._report_end, CHUNK):
+                self._said += data
+            ended = True
+        if not ended:
+            return None
+        with contextlib.suppress(ValueError, TypeError):
+            return Report(**json.loads(self._said))
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            self._process.wait(_KILL_LIMIT)
+        return Report(f"the end of its guard (exit code {self._process.returncode})", self._end_of_log())
+
+    def _end_of_log(self) -> str:
+        with contextlib.suppress(OSError), self._log.open("rb") as file:
+            file.seek(max(0, file.seek(0, os.SEEK_END) - _TAIL))
+            return file.read().decode(errors="replace")
+        return ""
+
+    def terminate(self) -> None:
+        """Ask for the end of all processes, with a little grace; `report` tells when they have ended."""
+        self._tell(b"t")
+
+    def _tell(self, letter: bytes) -> None:
+        assert self._process.stdin is not None  # noqa: S101 - a pipe
+        with contextlib.suppress(OSError):
+            os.write(self._process.stdin.fileno(), letter)
 
     def finish(self, patience: float) -> None:
         """Let the idle oracle close, for so many seconds at most, then make sure that nothing is left of it."""
@@ -167,114 +203,49 @@ class Child:
         self.kill()
 
     def kill(self) -> None:
-        """End the process and all that it has started in its group."""
-        with contextlib.suppress(ProcessLookupError, PermissionError):
-            os.killpg(self._process.pid, signal.SIGKILL)
-        # A process that hangs in the kernel (a dead file server) can't be waited for.
-        with contextlib.suppress(subprocess.TimeoutExpired):
-            self._process.wait(_REAP_LIMIT)
+        """End the process and all that it has started; at once, unless the guard is lost too."""
+        if self._process.poll() is None:
+            self._tell(b"k")
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                self._process.wait(_KILL_LIMIT)
+        if self._process.poll() is None:
+            processes.end_all(lambda: processes.descendants(self.pid), _END_LIMIT)
+            processes.send([self.pid], signal.SIGKILL)
+            # A process that hangs in the kernel (a dead file server) can't be waited for.
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                self._process.wait(_END_LIMIT)
         self._close()
 
     def _close(self) -> None:
-        for end in (self.read_end, self._write_end):
+        for end in (self._read_end, self._write_end, self._report_end):
             if end >= 0:
                 os.close(end)
+        self._read_end = self._write_end = self._report_end = -1
+        if self._process.stdin is not None:
+            self._process.stdin.close()
+
+
+def _start(task: Task, wanted: Collection[str]) -> subprocess.Popen[bytes]:
+    with contextlib.ExitStack() as stack:
+        output = subprocess.DEVNULL
+        with contextlib.suppress(OSError):  # a full disk; what the oracle prints goes through the guard's memory
+            Path(task.log).parent.mkdir(parents=True, exist_ok=True)
+            output = stack.enter_context(Path(task.log).open("ab")).fileno()
+        return subprocess.Popen(  # noqa: S603 - our own module, no shell
+            [sys.executable, "-m", "pal_core.runtime.guard", json.dumps(asdict(task))],
+            stdin=subprocess.PIPE,
+            stdout=output,
+            stderr=output,
+            pass_fds=(task.read, task.write, task.report),
+            env=scrubbed(os.environ, wanted),
+            start_new_session=True,
+            bufsize=0,
+        )
 
 
 def _pipe() -> tuple[int, int]:
     """A pipe that holds much at a time, where that can be asked for: a sleeping host refills it only now and then."""
     ends = os.pipe()
     with contextlib.suppress(OSError, AttributeError):
-        fcntl.fcntl(ends[1], fcntl.F_SETPIPE_SZ, _CHUNK)
+        fcntl.fcntl(ends[1], fcntl.F_SETPIPE_SZ, CHUNK)
     return ends
-
-
-def main(arguments: list[str]) -> int:
-    """Body of the child: build the oracle, then label until the pipe closes."""
-    read, write = (open(int(fd), mode, buffering=0) for fd, mode in zip(arguments[:2], ("rb", "wb"), strict=True))  # noqa: PTH123, SIM115
-    for end in (read, write):
-        os.set_inheritable(end.fileno(), False)  # programs that the oracle starts would keep the pipes open
-    _die_with_parent()
-    _post_guard(read.fileno(), write.fileno())
-    loaded = Loaded.from_json(_read_frame(read).decode())
-    wire = oracle_wire(loaded)
-    scratch = Path(arguments[4])
-    notes: list[m.Message] = []
-    context = Context(
-        role="oracle",
-        index=int(arguments[2]),
-        seed=int(arguments[3]),
-        directory=scratch,
-        note=lambda text: notes.append(m.Note(f"oracle {arguments[2]}", text)),
-    )
-
-    def send(message: m.Message) -> None:
-        for item in (*notes, message):
-            data = wire.encode("host", "child", item)
-            _write_all(write, len(data).to_bytes(_HEADER, "little"))
-            _write_all(write, data)
-        notes.clear()
-
-    assert loaded.oracle is not None  # noqa: S101 - only then is there a child
-    assert loaded.label_schema is not None  # noqa: S101
-    try:
-        scratch.mkdir(parents=True, exist_ok=True)
-        os.chdir(scratch)
-        labeller = Labeller(loaded.oracle.load()(loaded.oracle.options, context), loaded.label_schema, scratch)  # type: ignore[arg-type]
-        send(m.Ready())
-        while frame := _read_frame(read):
-            message = wire.decode(frame)[2]
-            send(labeller.label(message) if isinstance(message, m.Label) else labeller.inspect(message))  # type: ignore[arg-type]
-    except Exception as error:  # of its constructor or of `inspect`; what `label` raises is an answer
-        what = f"{type(error).__name__}: {error}"
-        send(m.Broken(loaded.oracle.spec.name, "oracle", what, traceback.format_exc()))
-        return 1
-    labeller.oracle.close()
-    return 0
-
-
-def _die_with_parent() -> None:
-    """Ask Linux to kill this process when its host dies; elsewhere the closed pipe ends it after its label."""
-    with contextlib.suppress(OSError, AttributeError):
-        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
-
-
-def _post_guard(read: int, write: int) -> None:
-    """Fork a process that ends the whole group when the host has died: what the oracle has started would go on.
-
-    It sees the host's end of the pipe close. The grace is for an orderly end, at which the host closes it too.
-    """
-    if os.fork():
-        return
-    os.close(write)
-    poll = select.poll()
-    poll.register(read, 0)
-    poll.poll()
-    time.sleep(_GRACE)
-    os.killpg(0, signal.SIGKILL)
-
-
-def _read_frame(file: object) -> bytes:
-    header = _read_all(file, _HEADER)
-    return _read_all(file, int.from_bytes(header, "little")) if header else b""
-
-
-def _read_all(file: object, count: int) -> bytes:
-    parts = []
-    while count:
-        data = file.read(min(count, _CHUNK))  # type: ignore[attr-defined]
-        if not data:
-            return b""
-        parts.append(data)
-        count -= len(data)
-    return b"".join(parts)
-
-
-def _write_all(file: object, data: bytes | memoryview) -> None:
-    view = memoryview(data)
-    while view:
-        view = view[file.write(view) :]  # type: ignore[attr-defined]
-
-
-if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))

@@ -1,9 +1,9 @@
-"""Calls an oracle kernel and turns what it does into messages; the same with and without a child process."""
+"""Calls an oracle kernel and turns what it does into messages; the same with and without a process of its own."""
 
 from __future__ import annotations
 
-import os
-import shutil
+import errno
+import signal
 import time
 import traceback
 from pathlib import Path
@@ -11,10 +11,13 @@ from pathlib import Path
 from pal_core import messages as m
 from pal_core.data import Batch, Schema, SchemaError
 from pal_core.kernels import Oracle, OracleFailure
+from pal_core.runtime.scratch import empty
+from pal_core.runtime.surroundings import Surroundings
 
-__all__ = ["Labeller"]
+__all__ = ["Labeller", "check_length"]
 
 _EVIDENCE = 4000
+_EXHAUSTION = (errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.EAGAIN)
 
 
 class Labeller:
@@ -27,30 +30,46 @@ class Labeller:
         Fields that a label must have.
     scratch : Path
         Emptied before every label.
+    surroundings : Surroundings, optional
+        Of the process; left out, one that is others' too.
     """
 
-    def __init__(self, oracle: Oracle, schema: Schema, scratch: Path) -> None:
+    def __init__(self, oracle: Oracle, schema: Schema, scratch: Path, surroundings: Surroundings | None = None) -> None:
         self.oracle = oracle
         self.schema = schema
         self.scratch = scratch
+        self.exhausted = False
+        """Whether memory, threads or open files have run out: the next label wants another process."""
+        self._surroundings = surroundings or Surroundings()
 
     def label(self, request: m.Label) -> m.Labelled | m.LabelFailed:
         """Label the sample of a request; whatever the kernel raises becomes a failure."""
         begin = time.monotonic()
         try:
-            empty(self.scratch)
-            label = self.oracle.label(request.batch[0])
-            batch = Batch.from_samples(self.schema, [{name: label[name] for name in self.schema if name in label}])
-            _check_length(request.batch, batch)
+            batch = self._label(request.batch)
         except OracleFailure as failure:
             return self._failed(request, begin, failure)
         except SchemaError as error:
             wrong = OracleFailure("crashed", f"the label doesn't fit its schema: {error}")
             return self._failed(request, begin, wrong)
-        except Exception as error:  # the kernel's own bug costs one attempt, not the run
+        except BaseException as error:  # the kernel's own bug costs one attempt, not the run
+            if isinstance(error, KeyboardInterrupt) and signal.getsignal(signal.SIGINT) is signal.default_int_handler:
+                raise  # the user's, where nobody else takes care of Ctrl-C
+            self.exhausted = self.exhausted or _is_exhaustion(error)
             text = f"{type(error).__name__}: {error}"
             return self._failed(request, begin, OracleFailure("crashed", text, traceback.format_exc()))
         return m.Labelled(request.request, request.attempt, batch, time.monotonic() - begin)
+
+    def _label(self, sample: Batch) -> Batch:
+        empty(self.scratch)
+        self._surroundings.begin()
+        try:
+            label = self.oracle.label(sample[0])
+            batch = Batch.from_samples(self.schema, [{name: label[name] for name in self.schema if name in label}])
+        finally:
+            self._surroundings.end()
+        check_length(sample, batch)
+        return batch
 
     @staticmethod
     def _failed(request: m.Label, begin: float, failure: OracleFailure) -> m.LabelFailed:
@@ -69,20 +88,22 @@ class Labeller:
         return m.Inspected(tuple(problems))
 
 
-def _check_length(sample: Batch, label: Batch) -> None:
-    """A label of more or fewer atoms than the sample would only be noticed when both are joined for training."""
+def _is_exhaustion(error: BaseException) -> bool:
+    """Whether something has run out that a new process has again."""
+    threads = isinstance(error, RuntimeError) and "can't start new thread" in str(error)
+    return isinstance(error, MemoryError) or threads or (isinstance(error, OSError) and error.errno in _EXHAUSTION)
+
+
+def check_length(sample: Batch, label: Batch) -> None:
+    """Refuse a label of more or fewer atoms than its sample: it'd be noticed only when both are joined for training.
+
+    Raises
+    ------
+    SchemaError
+        If the lengths differ.
+    """
     if sample.offsets is None or label.offsets is None:
         return
     found, wanted = int(label.offsets[-1]), int(sample.offsets[-1])
     if found != wanted:
         raise SchemaError(f"it has {found} {label.schema.ragged}, the sample {wanted}")
-
-
-def empty(directory: Path) -> None:
-    """Make sure that a directory is there and holds nothing."""
-    directory.mkdir(parents=True, exist_ok=True)
-    for entry in os.scandir(directory):
-        if entry.is_dir(follow_symlinks=False):
-            shutil.rmtree(entry.path, ignore_errors=True)
-        else:
-            Path(entry.path).unlink(missing_ok=True)

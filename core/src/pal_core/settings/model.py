@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, NonNegativeInt, PositiveFloat, PositiveInt
+from pydantic import BaseModel, ConfigDict, Field, NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt
 from pydantic.config import JsonDict
 
 __all__ = [
@@ -24,6 +24,7 @@ __all__ = [
 ]
 
 SECONDS: JsonDict = {"unit": "s"}
+GIGABYTES: JsonDict = {"unit": "GB"}
 
 
 class _Table(BaseModel):
@@ -140,6 +141,23 @@ class OracleTable(KernelTable):
         "retry", description="a failure is followed by another attempt, elsewhere if possible, or ends the run"
     )
     isolate: bool = Field(True, description="label in a child process, so that a crash costs one attempt only")
+    memory: PositiveFloat | None = Field(
+        None,
+        description="most memory that an oracle and the programs it starts may use together; needs isolate",
+        json_schema_extra=GIGABYTES,
+    )
+    scratch: PositiveFloat | None = Field(
+        None, description="largest size of an oracle's scratch directory; needs isolate", json_schema_extra=GIGABYTES
+    )
+    keep_scratch: NonNegativeFloat = Field(
+        10.0,
+        description="what is kept of the scratch directory of a failed attempt, and a hundred times that of all "
+        "together; 0: nothing",
+        json_schema_extra={"unit": "MB"},
+    )
+    environment: tuple[str, ...] = Field(
+        (), description="variables that an oracle's process gets although they look like a secret or like MPI's"
+    )
     queue: PositiveInt = Field(1000, description="samples that may wait; beyond it the least uncertain are dropped")
     per_walker: PositiveInt | None = Field(
         None, description="samples of one walker that may wait; beyond it its least uncertain is dropped; left out: any"

@@ -23,9 +23,9 @@ from numpy.typing import NDArray
 from pal_core.data import Batch, Schema
 from pal_core.messages import KINDS, Message
 
-__all__ = ["Wire", "WireError", "fresh_buffer"]
+__all__ = ["MAGIC", "Wire", "WireError", "fresh_buffer"]
 
-_MAGIC = b"PAL1"
+MAGIC = b"PAL1"
 _START = 8
 _ALIGN = 8
 _SAFE_KINDS = "biuf"
@@ -79,7 +79,7 @@ class Wire:
             starts.append(position)
             position = _aligned(position + array.nbytes)
         out = fresh_buffer(position)
-        out[:4] = _MAGIC
+        out[:4] = MAGIC
         out[4:8] = len(header).to_bytes(4, "little")
         end = _START + len(header)
         out[_START:end] = header
@@ -106,7 +106,7 @@ class Wire:
             raise WireError(f"malformed message: {type(error).__name__}: {error}") from error
 
     def _decode(self, buffer: bytearray | memoryview | bytes) -> tuple[str, str, Message]:
-        if bytes(buffer[:4]) != _MAGIC:
+        if bytes(buffer[:4]) != MAGIC:
             raise WireError("not a PAL message")
         length = int.from_bytes(buffer[4:_START], "little")
         reader = _Reader(buffer, _START)
