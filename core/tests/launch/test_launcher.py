@@ -10,9 +10,9 @@ import time
 from pathlib import Path
 
 import pytest
+from pal_core.runtime.launch import Launcher, LaunchError, find_mpiexec, mpiexec_command
 
 from pal_core.runtime import launch
-from pal_core.runtime.launch import Launcher, LaunchError, find_mpiexec, mpiexec_command
 
 FAKE = """#!{python}
 import json, os, signal, sys, time
