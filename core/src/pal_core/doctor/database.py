@@ -8,37 +8,18 @@ from pathlib import Path
 
 from pal_core.doctor.findings import Finding, note, ok, problem
 from pal_core.doctor.recover import recover
+from pal_core.doctor.states import STATES, set_states_right
 from pal_core.store.faults import DamagedStore, OldStore, StoreError
 from pal_core.store.filesystem import filesystem_of, is_network
 from pal_core.store.lock import Lock
 from pal_core.store.store import FILE_NAME, Store
 from pal_core.store.tables import digest, unpack
 
-__all__ = ["STATES", "look_at_database", "set_states_right"]
+__all__ = ["look_at_database"]
 
 _CHUNK = 500
 _NAMED = 5
 _REPAIR = "pal doctor --repair"
-
-STATES = {
-    "labelled, but have no label": (
-        "state = 'labelled' AND id NOT IN (SELECT sample FROM labels)",
-        "waiting",
-    ),
-    "quarantined for no reason on record": (
-        "state = 'quarantined' AND id NOT IN (SELECT sample FROM quarantine WHERE settled IS NULL)",
-        "waiting",
-    ),
-    "dropped, but have a label": (
-        "state = 'dropped' AND id IN (SELECT sample FROM labels)",
-        "labelled",
-    ),
-    "in a state that doesn't exist": (
-        "state NOT IN ('waiting', 'labelled', 'quarantined', 'dropped', 'ahead')",
-        "waiting",
-    ),
-}
-"""Samples that contradict another table: how they are told of, condition in SQL, and the state that is right."""
 
 
 def look_at_database(directory: Path, live: bool) -> list[Finding]:
@@ -153,12 +134,6 @@ def _mend_states(directory: Path, lock: Lock) -> str:
     finally:
         store.close()
     return "set right"
-
-
-def set_states_right(store: Store) -> None:
-    """Give every sample in `STATES` the state that its label and its attempts speak for."""
-    for condition, state in STATES.values():
-        store._write(f"UPDATE samples SET state = '{state}' WHERE {condition}")  # noqa: S608
 
 
 def _change(directory: Path, lock: Lock, sql: str, what: str) -> str:

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from pal_core.doctor.states import set_states_right
 from pal_core.store.database import FILE_NAME, connect, connect_to_read
 from pal_core.store.faults import StoreError
 from pal_core.store.lock import Lock
@@ -116,8 +117,6 @@ def _until_damage(db: sqlite3.Connection, sql: str) -> Iterator[Row]:
 
 def _set_right(directory: Path, lock: Lock, said: str) -> str:
     """What was lost leaves gaps: labels without samples mean nothing, and samples without labels wait again."""
-    from pal_core.doctor.database import set_states_right
-
     store = Store(directory, write=True, lock=lock)
     try:
         gaps = [

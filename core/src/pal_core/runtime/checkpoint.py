@@ -35,7 +35,7 @@ STATE_FOLDERS = ("models", "snapshots")
 """Folders of a run directory that hold states."""
 SCRATCH_FOLDER = "scratch"
 """Folder of a run directory with the oracles' working directories."""
-_TEMPORARY = re.compile(r"\..+\.(\d+|part)|.+\.part")
+_TEMPORARY = re.compile(r"\..+\.(\d+|part)|.+\.part|\.pal\.sqlite-.+")
 
 
 def save_state(path: Path, state: Mapping[str, NDArray[Any]], notes: Mapping[str, str] | None = None) -> None:

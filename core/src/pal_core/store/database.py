@@ -90,6 +90,10 @@ class Database:
             self.notes.append(
                 f"{why}: journal mode {self.journal_mode} with synchronous = FULL instead, commits take longer"
             )
+        # SQLite opens a file that it may not write to, and says so at the first change.
+        self._db.execute("BEGIN")
+        self._db.execute("PRAGMA user_version = 0")
+        self._db.execute("ROLLBACK")
         self._file = self.path.stat()
 
     def _prepare(self, write: bool) -> None:
