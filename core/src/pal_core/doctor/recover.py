@@ -99,15 +99,16 @@ def _rows(db: sqlite3.Connection, name: str, columns: str) -> Iterator[Row]:
     """From the front up to the damage, from the back up to it, then one by one what lies between."""
     sql = f'SELECT rowid, {columns} FROM "{name}"'  # noqa: S608
     first, last = 0, None
-    for row in _until_damage(db, f"{sql} ORDER BY rowid"):
-        first = row[0]
-        yield row
-    for row in _until_damage(db, f"{sql} WHERE rowid > {first} ORDER BY rowid DESC"):
-        last = row[0]
-        yield row
-    upto = first + _GAP if last is None else min(last, first + _GAP)
-    for number in range(first + 1, upto):
-        yield from _until_damage(db, f"{sql} WHERE rowid = {number}")
+    try:
+        for row in db.execute(f"{sql} ORDER BY rowid"):
+            first = row[0]
+            yield row
+    except sqlite3.Error:
+        for row in _until_damage(db, f"{sql} WHERE rowid > {first} ORDER BY rowid DESC"):
+            last = row[0]
+            yield row
+        for number in range(first + 1, min(last or first + _GAP, first + _GAP)):
+            yield from _until_damage(db, f"{sql} WHERE rowid = {number}")
 
 
 def _until_damage(db: sqlite3.Connection, sql: str) -> Iterator[Row]:
