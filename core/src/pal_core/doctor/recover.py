@@ -11,7 +11,7 @@ from typing import Any
 
 from pal_core.doctor.states import set_states_right
 from pal_core.store.database import FILE_NAME, connect, connect_to_read
-from pal_core.store.faults import StoreError
+from pal_core.store.faults import StoreError, explain
 from pal_core.store.lock import Lock
 from pal_core.store.store import Store
 from pal_core.store.tables import FORMAT, TABLES
@@ -66,6 +66,8 @@ def _copy(path: Path, new: Path) -> dict[str, int]:
             if not fresh:
                 upgrade(db, _format(old))
     except sqlite3.Error as error:
+        if "is full" in str(error):
+            raise explain(path, error) from error
         raise StoreError(
             f"{path}: nothing can be saved: {error}", "restore it from a backup, or use another run.directory"
         ) from error
