@@ -11,6 +11,7 @@ from pal_core import messages as m
 from pal_core.data import Batch
 from pal_core.kernels import Context
 from pal_core.runtime.answers import misfit
+from pal_core.runtime.checkpoint import SCRATCH_FOLDER
 from pal_core.runtime.child import Child, Garbled
 from pal_core.runtime.guard import TERM_GRACE, Report
 from pal_core.runtime.host import Host
@@ -52,7 +53,7 @@ class OracleHost(Host):
     @property
     def scratch(self) -> Path:
         """Directory of this worker's own, emptied before every label."""
-        return self.setup.directory / "scratch" / self.address.replace("/", "-")
+        return self.setup.directory / SCRATCH_FOLDER / self.address.replace("/", "-")
 
     @property
     def _settings(self) -> OracleTable:

@@ -19,11 +19,10 @@ from numpy.typing import NDArray
 from safetensors import safe_open
 
 from pal_core.errors import PalError
-from pal_core.runtime.checkpoint import save_state
+from pal_core.runtime.checkpoint import save_state, set_directories, set_directory
 
-__all__ = ["FOLDER", "Saver", "SetReader", "remove_sets", "set_directory", "write_part"]
+__all__ = ["Saver", "SetReader", "remove_sets", "write_part"]
 
-FOLDER = "snapshots"
 _NOTES = "notes"
 _log = logging.getLogger("pal.snapshots")
 
@@ -31,11 +30,6 @@ States = Mapping[str, Mapping[str, NDArray[Any]]]
 """State of each kernel, under a name as ``"walker/3"``, ``"member/0"``, ``"selection/0"`` or ``"checks/0"``."""
 Notes = Mapping[str, Mapping[str, Any]]
 """Plain values that belong to a state, under the same name."""
-
-
-def set_directory(directory: Path, number: int) -> Path:
-    """Folder of a set in a run directory."""
-    return directory / FOLDER / f"{number:06d}"
 
 
 def _file(host: str) -> str:
@@ -56,9 +50,8 @@ def write_part(directory: Path, number: int, host: str, states: States, notes: N
 
 def remove_sets(directory: Path, keep: tuple[int, ...]) -> None:
     """Remove the folders of all other sets; what can't be removed stays."""
-    kept = {set_directory(directory, n) for n in keep}
-    for folder in (directory / FOLDER).glob("[0-9]*"):
-        if folder not in kept:
+    for number, folder in set_directories(directory).items():
+        if number not in keep:
             shutil.rmtree(folder, ignore_errors=True)
 
 

@@ -36,6 +36,8 @@ class Database:
     write : bool
         Whether this is the writer; creates the file if there is none, upgrades one of an earlier format, and locks
         the directory.
+    lock : Lock, optional
+        The directory's lock, if the caller holds it already, and will go on holding it.
 
     Attributes
     ----------
@@ -51,16 +53,17 @@ class Database:
         fails; a writer that has failed once rolls its transaction back and writes no more.
     """
 
-    def __init__(self, directory: Path, write: bool = False) -> None:
+    def __init__(self, directory: Path, write: bool = False, lock: Lock | None = None) -> None:
         self.directory = directory
         self.path = directory / FILE_NAME
         self.session = 0
         self.notes: list[str] = []
         self.journal_mode = ""
-        self._lock: Lock | None = None
+        self._lock = lock
+        self._borrowed = lock is not None
         self._failed: StoreError | None = None
         if write:
-            self._lock = Lock(directory)
+            self._lock = lock or Lock(directory)
             if self._lock.taken_over is not None:
                 self.notes.append(f"took over the lock of {self._lock.taken_over}, which has ended without a word")
         elif not self.path.exists():
@@ -87,6 +90,10 @@ class Database:
             self.notes.append(
                 f"{why}: journal mode {self.journal_mode} with synchronous = FULL instead, commits take longer"
             )
+        # SQLite opens a file that it may not write to, and says so at the first change.
+        self._db.execute("BEGIN")
+        self._db.execute("PRAGMA user_version = 0")
+        self._db.execute("ROLLBACK")
         self._file = self.path.stat()
 
     def _prepare(self, write: bool) -> None:
@@ -208,7 +215,7 @@ class Database:
         finally:
             if db is not None:
                 db.close()
-            if self._lock is not None:
+            if self._lock is not None and not self._borrowed:
                 self._lock.release()
 
     def meta(self, key: str) -> str | None:

@@ -225,7 +225,7 @@ def _silence(path: Path) -> float:
 def _place() -> str:
     """Computer since its last start and set of process numbers: within it, a process can be looked for."""
     try:
-        boot = Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip()
+        boot = Path("/proc/sys/kernel/random/boot_id").read_bytes().decode().strip()
         return f"{boot}/{Path('/proc/self/ns/pid').stat().st_ino}"
     except OSError:
         return socket.gethostname()
@@ -244,6 +244,6 @@ def _exists(pid: int) -> bool:
 def _start(pid: int) -> str:
     """When a process started, in the kernel's own count; its number may have been given to another since."""
     try:
-        return Path(f"/proc/{pid}/stat").read_text(encoding="ascii", errors="replace").rpartition(")")[2].split()[19]
+        return Path(f"/proc/{pid}/stat").read_bytes().rpartition(b")")[2].split()[19].decode()
     except (OSError, IndexError):
         return ""

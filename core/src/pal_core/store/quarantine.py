@@ -13,11 +13,21 @@ from pal_core.store.tables import pack
 __all__ = ["Quarantine"]
 
 
+_SET_ASIDE = """
+INSERT INTO quarantine VALUES (?, ?, ?, ?, ?, ?, ?, NULL)
+ON CONFLICT (sample) DO UPDATE SET time = excluded.time, reason = excluded.reason, settled = NULL,
+    kernel = CASE WHEN excluded.data IS NULL THEN kernel ELSE excluded.kernel END,
+    package = CASE WHEN excluded.data IS NULL THEN package ELSE excluded.package END,
+    level = CASE WHEN excluded.data IS NULL THEN level ELSE excluded.level END,
+    data = COALESCE(excluded.data, data)
+"""
+
+
 class Quarantine(Samples):
     """Setting aside, and what a person decides about it.
 
-    A row of the table stays as a record when the matter is settled; one that comes later for the same sample takes
-    its place.
+    A row of the table stays as a record when the matter is settled. Should the same sample be set aside again, its
+    label takes the place of the earlier one.
     """
 
     def quarantine(
@@ -34,10 +44,7 @@ class Quarantine(Samples):
         blob = None if label is None else pack(self.schemas[1], label)
         # After a restart the label may have been admitted before: one place is enough.
         self._write("DELETE FROM labels WHERE sample = ? AND data = ?", number, blob)
-        self._write(
-            "INSERT OR REPLACE INTO quarantine VALUES (?, ?, ?, ?, ?, ?, ?, NULL)",
-            *(number, time.time(), reason, blob, kernel, package, level),
-        )
+        self._write(_SET_ASIDE, number, time.time(), reason, blob, kernel, package, level)
         self._set_state([number], "quarantined")
 
     def is_quarantined(self, number: int) -> bool:

@@ -201,7 +201,10 @@ class Samples(Database):
             "WHERE sample = samples.id AND failure IS NOT NULL AND attempts.id > samples.forgiven), "
             "substr(data, 1, 4) FROM samples WHERE state = 'waiting' ORDER BY id"
         )
-        return [StoredSample(*row[:6], max(int.from_bytes(row[6], "little"), 1)) for row in rows]
+        return [
+            StoredSample(number, origin, walker, version, score, attempts, max(int.from_bytes(size, "little"), 1))
+            for number, origin, walker, version, score, attempts, size in rows
+        ]
 
     def labelled(self) -> list[int]:
         """Numbers of the samples with an admitted label, in order of labelling."""
