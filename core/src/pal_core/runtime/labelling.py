@@ -12,6 +12,7 @@ from pal_core import messages as m
 from pal_core.data import Batch, Schema, SchemaError
 from pal_core.kernels import Oracle, OracleFailure
 from pal_core.runtime.scratch import empty
+from pal_core.runtime.spool import Spool
 from pal_core.runtime.surroundings import Surroundings
 
 __all__ = ["Labeller", "check_length"]
@@ -32,15 +33,25 @@ class Labeller:
         Emptied before every label.
     surroundings : Surroundings, optional
         Of the process; left out, one that is others' too.
+    spool : Spool, optional
+        Where labels are written down.
     """
 
-    def __init__(self, oracle: Oracle, schema: Schema, scratch: Path, surroundings: Surroundings | None = None) -> None:
+    def __init__(
+        self,
+        oracle: Oracle,
+        schema: Schema,
+        scratch: Path,
+        surroundings: Surroundings | None = None,
+        spool: Spool | None = None,
+    ) -> None:
         self.oracle = oracle
         self.schema = schema
         self.scratch = scratch
         self.exhausted = False
         """Whether memory, threads or open files have run out: the next label wants another process."""
         self._surroundings = surroundings or Surroundings()
+        self._spool = spool
 
     def label(self, request: m.Label) -> m.Labelled | m.LabelFailed:
         """Label the sample of a request; whatever the kernel raises becomes a failure."""
@@ -58,7 +69,10 @@ class Labeller:
             self.exhausted = self.exhausted or _is_exhaustion(error)
             text = f"{type(error).__name__}: {error}"
             return self._failed(request, begin, OracleFailure("crashed", text, traceback.format_exc()))
-        return m.Labelled(request.request, request.attempt, batch, time.monotonic() - begin)
+        label = m.Labelled(request.request, request.attempt, batch, time.monotonic() - begin)
+        if self._spool is not None:
+            self._spool.write(f"oracle/{self.oracle.context.index}", label)
+        return label
 
     def _label(self, sample: Batch) -> Batch:
         empty(self.scratch)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 import logging
 from collections.abc import Iterator
 from typing import Any
@@ -16,21 +14,15 @@ from pal_core.data import Batch
 from pal_core.kernels import Expected, Label, Sample
 from pal_core.runtime.checks import CheckRaised, Checks
 from pal_core.runtime.host import Setup
+from pal_core.runtime.level import level_of
+from pal_core.runtime.oracle_process import oracle_wire
+from pal_core.runtime.spool import Spool
 from pal_core.store.store import Store
 
-__all__ = ["LabelDesk", "level_of"]
+__all__ = ["LabelDesk"]
 
 _LARGE = 1e300
 _log = logging.getLogger("pal.manager")
-
-
-def level_of(setup: Setup) -> str:
-    """Digest of the level of theory: the oracle and its options. Labels of another level are other labels."""
-    oracle = setup.loaded.oracle
-    if oracle is None:
-        return ""
-    text = json.dumps([oracle.spec.name, oracle.options.model_dump(mode="json")], sort_keys=True)
-    return hashlib.blake2s(text.encode(), digest_size=8).hexdigest()
 
 
 class LabelDesk:
@@ -40,20 +32,21 @@ class LabelDesk:
     ----------
     setup : Setup
     store : Store
-    next_sample : int
-        Number for the next new sample.
-    repeating : bool
-        The run repeats itself from a snapshot set: labels made beyond it are taken from the store.
     """
 
-    def __init__(self, setup: Setup, store: Store, next_sample: int, repeating: bool) -> None:
+    def __init__(self, setup: Setup, store: Store) -> None:
         self._setup = setup
         self._store = store
-        self.next_sample = next_sample
-        self.repeating = repeating
+        self.next_sample = 0
+        """Number for the next new sample."""
+        self.repeating = False
+        """Whether the run repeats itself from a snapshot set: labels made beyond it are taken from the store."""
         self.checks = Checks(setup, lambda text: store.note("check", text))
+        self.checks.restore(setup.past.state("checks/0") or {})
         self.trouble = ""
-        self.level = level_of(setup)
+        self.level = level_of(setup.loaded)
+        self._spool = Spool(setup.directory, self.level, oracle_wire(setup.loaded)) if setup.loaded.oracle else None
+        self._stored: list[tuple[int, int]] = []
         self._fresh: dict[int, dict[str, Any]] = {}
         self._last_failure: dict[int, str] = {}
 
@@ -93,12 +86,40 @@ class LabelDesk:
 
     # --- labels
 
-    def stored_label(self, host: str, number: int, attempt: int) -> v.Event | None:
-        """The answer to a dispatch whose label the store has from before the run began to repeat itself."""
-        label = self._store.ahead_label(number) if self.repeating else None
-        return None if label is None else self._judged(host, number, attempt, label, None)
+    def stored_label(self, host: str, number: int, attempt: int) -> v.LabelArrived | None:
+        """The answer to a dispatch whose label is there already.
 
-    def labelled(self, host: str, message: m.Labelled) -> v.Event:
+        The store has it from before the run began to repeat itself, or it was made before its oracle's host was lost.
+        """
+        label = self._store.ahead_label(number) if self.repeating else None
+        if label is not None:
+            return self._judged(host, number, attempt, label, None)
+        if attempt == 1 or self._spool is None:
+            return None
+        found = next(self._spool.labels(number), None)
+        if found is None:
+            return None
+        self._stored.append((number, found[1].attempt))
+        self._store.add_attempt(number, found[1].attempt, found[0], seconds=found[1].seconds)
+        return self._judged(host, number, attempt, found[1].batch[0], found[1].seconds)
+
+    def take_in(self) -> int:
+        """Store the labels that an earlier part of the run had not come to; returns how many."""
+        taken = 0
+        for host, message in self._spool.labels() if self._spool is not None else ():
+            self._stored.append((message.request, message.attempt))
+            if self._store.lacks_label(message.request):
+                taken += 1
+                self.labelled(host, message)
+        return taken
+
+    def committed(self) -> None:
+        """What has been stored is durable: it needn't lie in the spool any longer."""
+        stored, self._stored = self._stored, []
+        for request, attempt in stored if self._spool is not None else ():
+            self._spool.remove(request, attempt)  # type: ignore[union-attr] # there is one
+
+    def labelled(self, host: str, message: m.Labelled) -> v.LabelArrived:
         """Judge a label and store it, admitted or not.
 
         Raises
@@ -106,10 +127,11 @@ class LabelDesk:
         CheckRaised
             If a check raises; the label is then in quarantine.
         """
+        self._stored.append((message.request, message.attempt))
         self._store.add_attempt(message.request, message.attempt, host, seconds=message.seconds)
         return self._judged(host, message.request, message.attempt, message.batch[0], message.seconds)
 
-    def _judged(self, host: str, number: int, attempt: int, label: Label, seconds: float | None) -> v.Event:
+    def _judged(self, host: str, number: int, attempt: int, label: Label, seconds: float | None) -> v.LabelArrived:
         sample = self._store.samples([number])[0]
         try:
             reason = self.checks.objection(sample, label, self._expected(number))

@@ -22,6 +22,7 @@ from pal_core.errors import PalError
 from pal_core.observe import Observer
 from pal_core.plugins.host import PluginHost
 from pal_core.runtime.beginning import begin, changed_settings, expected_schema, read_initial, validation_mask
+from pal_core.runtime.checkpoint import set_directory
 from pal_core.runtime.checks import CheckRaised
 from pal_core.runtime.host import Post, Setup
 from pal_core.runtime.labels import LabelDesk
@@ -109,9 +110,11 @@ class ManagerHost:
         read_initial(setup, self._store, plugins)
         remove_sets(setup.directory, tuple(n for n, _ in self._store.sets()))
         self._began = self._ticked = self._told = time.monotonic()
-        self._machine, next_sample, repeating = begin(setup, self._store)
-        self._desk = LabelDesk(setup, self._store, next_sample, repeating)
-        self._desk.checks.restore(setup.past.state("checks/0") or {})
+        self._desk = LabelDesk(setup, self._store)
+        taken_in = self._desk.take_in()
+        if taken_in:
+            self._store.note("manager", f"{taken_in} labels were finished when an earlier part of the run ended")
+        self._machine, self._desk.next_sample, self._desk.repeating = begin(setup, self._store)
         self._replacing = Replacing(setup.plan, self._post)
         self._board = StatusBoard(self._machine, setup.plan)
         self._observers = [*plugins.observers(), *observers]
@@ -187,10 +190,10 @@ class ManagerHost:
 
     def work(self, now: float) -> bool:
         """Commit, then send."""
-        if not self._outbox:
-            self._store.commit()
-            return False
         self._store.commit()
+        self._desk.committed()
+        if not self._outbox:
+            return False
         outbox, self._outbox = self._outbox, []
         for to, message in outbox:
             self._send(to, message)
@@ -297,9 +300,12 @@ class ManagerHost:
 
     def _labelled(self, sender: str, message: m.Labelled) -> v.Event:
         try:
-            return self._desk.labelled(sender, message)
+            event = self._desk.labelled(sender, message)
         except CheckRaised as error:
             return self._broken(self.address, error.message)
+        if not event.admitted:
+            self._post(sender, m.KeepScratch(message.request))
+        return event
 
     def _label_failed(self, sender: str, message: m.LabelFailed) -> v.Event:
         event = self._desk.failed(sender, message)
@@ -462,13 +468,14 @@ class ManagerHost:
     def _commit_set(self, number: int) -> None:
         """Make a set count, with the state of the machine that belongs to it; the one before is kept too."""
         directory = self.setup.directory
-        state = self._machine.state() | {"sample": self._desk.next_sample}
         try:
             if part := self._desk.snapshot_part():
                 write_part(directory, number, self.address, part, {})
+            files = sorted(p.name for p in set_directory(directory, number).glob("[!.]*"))
         except (OSError, CheckRaised) as error:
             self._store.note("manager", f"snapshot set {number} is given up: {error}")
             return
+        state = self._machine.state() | {"sample": self._desk.next_sample, "files": files}
         self._store.add_set(number, state)
         kept = tuple(n for n, _ in self._store.sets()[-_SETS_KEPT:])
         self._store.drop_sets(kept[0])

@@ -16,7 +16,10 @@ from pal_core.runtime.child import Child, Garbled
 from pal_core.runtime.guard import TERM_GRACE, Report
 from pal_core.runtime.host import Host
 from pal_core.runtime.labelling import Labeller
+from pal_core.runtime.level import level_of
+from pal_core.runtime.oracle_process import oracle_wire
 from pal_core.runtime.scratch import empty, keep_scratch, kept_path
+from pal_core.runtime.spool import Spool
 from pal_core.settings.model import OracleTable
 
 __all__ = ["OracleHost"]
@@ -81,9 +84,10 @@ class OracleHost(Host):
         """Construct the oracle in this process."""
         schema = self.setup.loaded.label_schema
         assert schema is not None  # noqa: S101 - there is an oracle
-        self._labeller = Labeller(
-            self.setup.build(self.kernel, self.context(self.part.indices[0])), schema, self.scratch
-        )
+        loaded = self.setup.loaded
+        oracle = self.setup.build(self.kernel, self.context(self.part.indices[0]))
+        spool = Spool(loaded.directory, level_of(loaded), oracle_wire(loaded))
+        self._labeller = Labeller(oracle, schema, self.scratch, spool=spool)
         return None
 
     def _spawn(self) -> None:

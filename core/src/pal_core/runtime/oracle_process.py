@@ -11,6 +11,8 @@ from pathlib import Path
 from pal_core import messages as m
 from pal_core.kernels import Context
 from pal_core.runtime.labelling import Labeller
+from pal_core.runtime.level import level_of
+from pal_core.runtime.spool import Spool
 from pal_core.runtime.surroundings import Surroundings
 from pal_core.settings.load import Loaded
 from pal_core.transport.wire import Wire
@@ -73,7 +75,8 @@ def _build(loaded: Loaded, context: Context) -> Labeller:
     context.directory.mkdir(parents=True, exist_ok=True)
     os.chdir(context.directory)
     oracle = loaded.oracle.load()(loaded.oracle.options, context)
-    return Labeller(oracle, loaded.label_schema, context.directory, Surroundings(context.directory))  # type: ignore[arg-type]
+    spool = Spool(loaded.directory, level_of(loaded), oracle_wire(loaded))
+    return Labeller(oracle, loaded.label_schema, context.directory, Surroundings(context.directory), spool)  # type: ignore[arg-type]
 
 
 def _read_frame(file: int) -> bytes:

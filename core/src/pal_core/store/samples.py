@@ -211,6 +211,14 @@ class Samples(Database):
         sql = "SELECT sample FROM labels JOIN samples ON id = sample WHERE state = 'labelled' ORDER BY labels.time, id"
         return [int(r[0]) for r in self._run(sql)]
 
+    def lacks_label(self, number: int) -> bool:
+        """Whether a sample is stored, without a label and not set aside."""
+        sql = (
+            "SELECT 1 FROM samples WHERE id = ?1 AND state NOT IN ('labelled', 'quarantined') "
+            "AND NOT EXISTS (SELECT 1 FROM labels WHERE sample = ?1)"
+        )
+        return bool(self._run(sql, [number]))
+
     def used(self, upto: int) -> list[int]:
         """Samples whose labels rounds up to this one were trained on, in the order of their release."""
         sql = (

@@ -1,0 +1,78 @@
+"""Labels on their way: written down where they are made, until the manager has stored them.
+
+A label may have cost hours. Between its end and the manager's commit any process may die; what lies here then is taken
+in when the run goes on, instead of being computed again.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+from pal_core import messages as m
+from pal_core.transport.wire import Wire, WireError
+
+__all__ = ["FOLDER", "Spool"]
+
+FOLDER = "spool"
+_DEAR = 1.0
+"""Seconds that a label must have taken to be worth the wait for the disk; others survive all but a power cut."""
+_log = logging.getLogger("pal.spool")
+
+
+class Spool:
+    """Files of labels in a run directory, named by sample and attempt.
+
+    Parameters
+    ----------
+    directory : Path
+        The run directory.
+    level : str
+        Digest of the level of theory; labels of other levels are not seen.
+    wire : Wire
+        Knows the schema of labels.
+    """
+
+    def __init__(self, directory: Path, level: str, wire: Wire) -> None:
+        self._folder = directory / FOLDER / level
+        self._wire = wire
+
+    def _file(self, request: int, attempt: int) -> Path:
+        return self._folder / f"{request}-{attempt}.label"
+
+    def write(self, host: str, label: m.Labelled) -> None:
+        """Write a label down; if that fails it still travels as a message."""
+        path = self._file(label.request, label.attempt)
+        temporary = path.with_suffix(f".{os.getpid()}")
+        try:
+            self._folder.mkdir(parents=True, exist_ok=True)
+            with temporary.open("wb") as file:
+                file.write(self._wire.encode("manager", host, label))
+                if label.seconds >= _DEAR:
+                    file.flush()
+                    os.fsync(file.fileno())
+            temporary.replace(path)
+        except OSError:
+            _log.warning("the label of sample %d can't be spooled", label.request, exc_info=True)
+            with contextlib.suppress(OSError):
+                temporary.unlink(missing_ok=True)
+
+    def labels(self, request: int | None = None) -> Iterator[tuple[str, m.Labelled]]:
+        """Hosts and their labels that lie here, all of them or those of one sample; unreadable files are removed."""
+        for path in sorted(self._folder.glob("*.label" if request is None else f"{request}-*.label")):
+            try:
+                _, host, message = self._wire.decode(bytearray(path.read_bytes()))
+            except (OSError, WireError):
+                _log.warning("%s can't be read and is removed", path, exc_info=True)
+                path.unlink(missing_ok=True)
+                continue
+            if isinstance(message, m.Labelled):
+                yield host, message
+
+    def remove(self, request: int, attempt: int) -> None:
+        """Forget a label that is stored."""
+        with contextlib.suppress(OSError):
+            self._file(request, attempt).unlink(missing_ok=True)
