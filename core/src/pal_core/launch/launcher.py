@@ -194,6 +194,8 @@ class Launcher:
         while ranks.code is None and not self.wishes.at_once:
             time.sleep(_POLL)
             now = time.monotonic()
+            if self._way.survive and ranks.deserted(now):
+                return
             self._look(show)
             if self._status is None and now - begin > self._limits.startup:
                 self._overdue = True

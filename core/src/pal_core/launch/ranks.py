@@ -10,13 +10,14 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from pal_core.launch.names import LAST_WORDS_VARIABLE, TOKEN_VARIABLE, LastWords, read_last_words
-from pal_core.launch.processes import end_descendants
+from pal_core.launch.processes import end_descendants, living_descendants
 
 __all__ = ["Ranks"]
 
 _TAIL = 4000
 PATIENCE = 3.0
 """Seconds that mpiexec has to end its ranks, those of other nodes too, before it and they are killed."""
+_LOOK_EVERY = 1.0
 _ASKED_CODES = frozenset({1, -signal.SIGTERM, -signal.SIGINT, 128 + signal.SIGTERM, 128 + signal.SIGINT})
 _COMPLAINTS = ("exited on signal", "non-zero", "EXIT STRING", "aborted", "lost", "MPI_ABORT")
 
@@ -39,6 +40,7 @@ class Ranks:
         self._token = environment[TOKEN_VARIABLE]
         self.log.parent.mkdir(parents=True, exist_ok=True)
         self._words.unlink(missing_ok=True)
+        self._looked, self._peopled = 0.0, False
         self._output = self.log.open("a+b")
         try:
             self._begin = self._output.seek(0, os.SEEK_END)
@@ -58,6 +60,19 @@ class Ranks:
     def code(self) -> int | None:
         """Exit code of mpiexec; None while it runs."""
         return self._process.poll()
+
+    def deserted(self, now: float) -> bool:
+        """Whether no rank lives on this machine any more although mpiexec does.
+
+        An mpiexec that lets ranks outlive each other may wait for ever when they have all ended.
+        """
+        if now - self._looked < _LOOK_EVERY:
+            return False
+        self._looked = now
+        alive = set(living_descendants(self._token)) - {self._process.pid}
+        gone = self._peopled and not alive
+        self._peopled = bool(alive)
+        return gone
 
     def end(self) -> None:
         """End mpiexec and all that it has started: politely, then by force, then whatever is left."""

@@ -419,6 +419,7 @@ class ManagerHost:
                 self._post(part.address, m.Bootstrap(share))
 
     def _dispatch(self, host: str, number: int, attempt: int) -> None:
+        event: v.Event | None
         try:
             event = self._desk.stored_label(host, number, attempt)
         except CheckRaised as error:
