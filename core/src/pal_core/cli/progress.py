@@ -59,7 +59,9 @@ def describe(status: dict[str, Any]) -> list[str]:
         lines.append(f"model versions {versions}   {_errors(status)}")
     busy = "  ".join(f"{role} {share:.0%}" for role, share in status["utilisation"].items())
     troubles = [
-        f"{status[k]} {k.replace('_', ' ')}" for k in ("failed_attempts", "quarantined", "dropped") if status[k]
+        f"{status[k]} {k.replace('_', ' ')}"
+        for k in ("failed_attempts", "quarantined", "dropped", "faults")
+        if status.get(k)
     ]
     lines.append(f"busy: {busy or '-'}" + (f"   {', '.join(troubles)}" if troubles else ""))
     return lines
@@ -97,16 +99,29 @@ class Progress:
         self._drawn = 0
         self._last = -_LINE_EVERY
         self._phase = ""
+        self._read: tuple[float, int] = (0.0, 0)
 
     def __call__(self, status: dict[str, Any]) -> None:
-        """Show a status."""
+        """Show a status, and what has been announced since the last one."""
         if self._quiet:
             return
+        self._announce(status)
         if self._live:
             self._redraw(describe(status))
         elif status["phase"] != self._phase or self._clock() - self._last >= _LINE_EVERY:
             self._phase, self._last = status["phase"], self._clock()
             click.echo(one_line(status), file=self._stream)
+
+    def _announce(self, status: dict[str, Any]) -> None:
+        """Print announcements above what is redrawn; each start of the ranks counts anew."""
+        began, read = self._read
+        read = read if began == status["began"] else 0
+        fresh = [text for number, text in status.get("news", ()) if number > read]
+        if fresh and self._live:
+            self._redraw([])
+        for text in fresh:
+            click.echo(text, file=self._stream)
+        self._read = (status["began"], max([read, *(number for number, _ in status.get("news", ()))]))
 
     def _redraw(self, lines: list[str]) -> None:
         width = shutil.get_terminal_size().columns

@@ -178,8 +178,7 @@ class ManagerHost:
         for rank in ranks:
             event = self._replacing.lost(rank)
             if event is not None and not self.left:
-                _log.error("%s", event.why)
-                self._store.note("manager", event.why)
+                self._announce("manager", event.why)
                 for host in event.hosts:
                     self._heard.pop(host, None)
                 self._handle(event)
@@ -270,19 +269,23 @@ class ManagerHost:
 
     def _broken(self, sender: str, message: m.Broken) -> v.Event:
         what = f"{self._where(sender, message.kernel, message.key)}: {message.what}"
-        self._store.note(sender, what)
-        self._store.note(sender, message.trace)
-        _log.error("%s\n%s", what, message.trace)
+        self._announce(sender, what, message.trace)
         self.trace = self.trace or message.trace
         return v.HostFailed(sender, what)
 
     def _fault(self, sender: str, message: m.Fault) -> None:
         what = f"{self._where(sender, message.kernel, message.key)}: {message.what}; {message.remedy}"
         self._board.faults += 1
-        self._board.last_fault = what
-        self._store.note(sender, what)
-        self._store.note(sender, message.trace)
-        _log.error("%s\n%s", what, message.trace)
+        self._announce(sender, what, message.trace)
+
+    def _announce(self, source: str, text: str, trace: str = "") -> None:
+        """Tell at once and everywhere: in the journal, in the log, and on the screen by way of the status."""
+        self._board.announce(text)
+        self._store.note(source, text)
+        if trace:
+            self._store.note(source, trace)
+        _log.error("%s%s", text, f"\n{trace}" if trace else "")
+        self._told = float("-inf")
 
     def _all_candidates(self, sender: str, message: m.Candidates) -> Iterable[v.Event]:
         """Samples to start from, once all hosts have sent theirs: their numbers don't depend on who was faster."""
@@ -377,9 +380,9 @@ class ManagerHost:
             case v.CommitSet(number):
                 self._commit_set(number)
             case v.Replace(hosts):
-                self._store.note("manager", self._replacing.replace(hosts))
+                self._announce("manager", self._replacing.replace(hosts))
             case v.Forgo(hosts):
-                self._store.note("manager", self._replacing.forgo(hosts))
+                self._announce("manager", self._replacing.forgo(hosts))
             case v.Welcome(host):
                 self._welcome(host)
             case v.QuietenExchange(number):
@@ -451,7 +454,7 @@ class ManagerHost:
 
     def _welcome(self, host: str) -> None:
         """Give a host that runs again on another rank what it needs to go on."""
-        self._store.note("manager", f"{host} runs again at rank {self._replacing.rank(host)}")
+        self._announce("manager", f"{host} runs again at rank {self._replacing.rank(host)}")
         self._replacing.back(host)
         self._post(host, m.Go())
         if host.startswith("generator/"):

@@ -16,6 +16,8 @@ from pal_core.runtime.plan import Plan
 __all__ = ["StatusBoard"]
 
 _RATE_WINDOW = 10
+_NEWS = 10
+"""Announcements that the status holds: the newest."""
 
 
 class StatusBoard:
@@ -38,7 +40,13 @@ class StatusBoard:
         self.failed_attempts = 0
         self.dropped = 0
         self.faults = 0
-        self.last_fault = ""
+        self._announced = 0
+        self._news: deque[tuple[int, str]] = deque(maxlen=_NEWS)
+
+    def announce(self, text: str) -> None:
+        """Something that whoever watches should read; announcements are numbered."""
+        self._announced += 1
+        self._news.append((self._announced, text))
 
     def pulse(self, host: str, busy: float, counts: Mapping[str, float]) -> None:
         """A host's share of busy time and its counters."""
@@ -81,7 +89,7 @@ class StatusBoard:
             "members": {str(k): v for k, v in sorted(self._members.items())},
             "quarantined": machine.quarantined,
             "faults": self.faults,
-            "last_fault": self.last_fault,
+            "news": [list(item) for item in self._news],
             "spares": machine.spares,
             "failed_attempts": self.failed_attempts,
             "dropped": self.dropped,
