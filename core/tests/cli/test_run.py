@@ -19,6 +19,18 @@ if "--version" in sys.argv:
 settings = Path(next(a for a in sys.argv if a.endswith(".toml")))
 Path("arguments.json").write_text(json.dumps(sys.argv[1:]))
 outcome = {outcome!r}
+if outcome == "asked":
+    import signal
+    from pal_core.store.store import Store
+    from pal_core.builtin.schema import LABEL, SAMPLE
+    store = Store(settings.parent / "run", write=True)
+    store.agree(SAMPLE, LABEL)
+    store.add_sample(0, dict(x=[0.0, 0.0]), origin="bootstrap", walker=0, version=0, score=0.0)
+    store.add_label(0, dict(energy=1.0, gradient=[0.0, 0.0]), "pal.toy-oracle", "pal-core 0")
+    store.close()
+    os.kill(os.getppid(), {number})
+    time.sleep(0.5)
+    outcome = "interrupted"
 if not outcome:
     print("pal: rank 0: kernel x.y, settings table [oracle]: out of luck")
     sys.exit(2)
@@ -33,9 +45,9 @@ status = dict(outcome=outcome, reason="as told", phase="ended", updated=time.tim
 def mpiexec(tmp_path):
     """A program in mpiexec's place that makes a run end as told."""
 
-    def make(outcome: str) -> str:
+    def make(outcome: str, number: int = signal.SIGUSR1) -> str:
         path = tmp_path / "mpiexec"
-        path.write_text(MPIEXEC.format(python=sys.executable, outcome=outcome))
+        path.write_text(MPIEXEC.format(python=sys.executable, outcome=outcome, number=int(number)))
         path.chmod(0o755)
         return str(path)
 
@@ -135,6 +147,7 @@ class TestRanks:
         ],
     )
     def test_outcome_is_told_by_exit_code_and_message(self, pal, toy, mpiexec, outcome, code, message):
+        toy.write_text(toy.read_text().replace("seed = 5", "seed = 5\nmax_restarts = 0"))
         result = pal("run", "-q", "toy.toml", "--mpiexec", mpiexec(outcome))
         assert result.exit_code == code
         assert message in result.output
@@ -169,3 +182,45 @@ class TestRanks:
         assert result.exit_code == 2
         assert result.stderr.splitlines()[-1] == "1 problem in toy.toml"
         assert not (tmp_path / "run").exists()
+
+
+class TestBatchJob:
+    """In a job of Slurm, with a program in scontrol's place."""
+
+    @pytest.fixture(autouse=True)
+    def job(self, tmp_path, monkeypatch):
+        scontrol = tmp_path / "bin" / "scontrol"
+        scontrol.parent.mkdir()
+        scontrol.write_text(f"#!/bin/sh\necho $* >> {tmp_path}/asked\n")
+        scontrol.chmod(0o755)
+        monkeypatch.setenv("PATH", os.pathsep.join([str(scontrol.parent), os.environ["PATH"]]))
+        for name, value in {"JOB_ID": "77", "JOB_END_TIME": "1900000000", "JOB_CPUS_PER_NODE": "4"}.items():
+            monkeypatch.setenv(f"SLURM_{name}", value)
+        self.asked = tmp_path / "asked"
+
+    @pytest.mark.parametrize("way", ["option", "settings"])
+    def test_it_goes_into_the_queue_again_when_it_ends_before_the_run(self, pal, toy, mpiexec, way):
+        if way == "settings":
+            toy.write_text(toy.read_text().replace("seed = 5", "seed = 5\nrequeue = true"))
+        flags = ["--requeue"] if way == "option" else []
+        result = pal("run", "toy.toml", "--mpiexec", mpiexec("asked"), *flags)
+        assert result.exit_code == 75, result.output
+        assert result.stdout.splitlines()[-1] == "putting Slurm job 77 into the queue again"
+        assert self.asked.read_text() == "requeue 77\n"
+        assert "in Slurm job 77 (1 node, 4 cores)" in result.stderr
+
+    def test_it_does_not_after_ctrl_c_nor_unasked(self, pal, toy, mpiexec):
+        assert pal("run", "toy.toml", "--mpiexec", mpiexec("asked", signal.SIGINT), "--requeue").exit_code == 75
+        (toy.parent / "run" / "pal.sqlite").unlink()
+        assert pal("run", "toy.toml", "--mpiexec", mpiexec("asked")).exit_code == 75
+        assert not self.asked.exists()
+
+    def test_ranks_that_die_for_ever_leave_it_to_the_next_job(self, pal, toy, mpiexec):
+        toy.write_text(toy.read_text().replace("seed = 5", "seed = 5\nmax_restarts = 0"))
+        program = mpiexec("asked")
+        text = (toy.parent / "mpiexec").read_text()
+        (toy.parent / "mpiexec").write_text(text.replace("    os.kill(os.getppid()", "    sys.exit(9)\n    os.kill(0"))
+        result = pal("run", "toy.toml", "--mpiexec", program, "--requeue")
+        assert result.exit_code == 75
+        assert "the ranks ended with code 9 before the run did" in result.stderr
+        assert self.asked.read_text() == "requeue 77\n"

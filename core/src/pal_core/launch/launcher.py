@@ -176,10 +176,12 @@ class Launcher:
         words = ranks.last_words()
         if end is not None and not (end["outcome"] == "failed" and any(w.kind == "abandoned" for w in words)):
             return end
-        if self.wishes or self._was_ending(ranks):
-            return self._stopped(self.wishes.words or "asked to stop")
+        if self.wishes:
+            return self._stopped(self.wishes.words)
         if self._comes_again(words):
             raise LaunchError(self._cause(ranks), _hint(ranks))
+        if self._was_ending(ranks):
+            return self._stopped("asked to stop")
         return None
 
     def _comes_again(self, words: list[LastWords]) -> bool:
