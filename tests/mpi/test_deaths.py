@@ -20,7 +20,7 @@ from pal_core.store.store import Store
 
 AGAIN = 30.0
 """Seconds within which a run has to be working again."""
-LABELS = 150
+LABELS = 100
 ORACLES = 1
 ORACLE = """
 import json
@@ -102,7 +102,7 @@ def compare(case):
 @pytest.mark.parametrize("victim", ["a rank", "mpiexec", "pal run", "the tree"])
 def test_run_goes_on_after_kill_9_of(case, victim):
     process = case.start()
-    case.wait_for(40, process)
+    case.wait_for(30, process)
     ranks, mpiexec, others = processes(case)
     assert len(ranks) == 5
     labels, begin = len(case.rows("SELECT 1 FROM labels")), time.monotonic()
@@ -128,7 +128,7 @@ def test_run_goes_on_after_kill_9_of(case, victim):
 
 def test_ranks_whose_launcher_was_killed_end_in_order_by_themselves(case):
     process = case.start()
-    case.wait_for(40, process)
+    case.wait_for(30, process)
     token = Owner.of(case.directory).token
     process.kill()
     process.communicate()
@@ -141,7 +141,7 @@ def test_ranks_whose_launcher_was_killed_end_in_order_by_themselves(case):
 
 def test_ranks_whose_mpiexec_and_launcher_were_killed_end_by_themselves(case):
     process = case.start()
-    case.wait_for(40, process)
+    case.wait_for(30, process)
     token, (_, mpiexec, _) = Owner.of(case.directory).token, processes(case)
     process.kill()
     kill(mpiexec)
@@ -152,14 +152,14 @@ def test_ranks_whose_mpiexec_and_launcher_were_killed_end_by_themselves(case):
         time.sleep(0.1)
 
 
-@pytest.mark.parametrize("number", [signal.SIGHUP, signal.SIGUSR1, signal.SIGTERM])
+@pytest.mark.parametrize("number", [signal.SIGUSR1, signal.SIGTERM])
 def test_signal_to_mpiexec_stops_the_run_to_be_resumed(case, number):
     process = case.start()
-    case.wait_for(40, process)
+    case.wait_for(30, process)
     os.kill(processes(case)[1][0], number)
     done = case.finish(process, 30)
     assert done.returncode == 75, done.stderr
-    assert done.stdout.endswith("go on with: pal run toy.toml\n") or "go on with: pal run" in done.stdout
+    assert "go on with: pal run" in done.stdout
 
 
 def test_second_ctrl_c_stops_at_once_and_says_how_to_go_on(toy):

@@ -69,7 +69,11 @@ def test_launcher_of_another_node_is_not_looked_for(alive):
 )
 def test_only_ranks_that_pal_run_has_started_watch(alive, monkeypatch, value, launcher):
     monkeypatch.setenv("PAL_LAUNCHED", value)
-    started = []
-    monkeypatch.setattr(threading.Thread, "start", lambda thread: started.append(thread)  # noqa: PLW0108 - a method must be a function)
+    started: list[Watch] = []
+
+    def start(watch):
+        started.append(watch)
+
+    monkeypatch.setattr(threading.Thread, "start", start)
     watch_launcher(10.0, lambda text: None)
     assert [w._launcher for w in started] == ([] if launcher == "no watch" else [launcher])
