@@ -8,6 +8,7 @@ import time
 import pytest
 from plays import write_program
 
+from pal_core.errors import PalError
 from pal_core.launch.requeue import end_of_job, may_requeue
 from pal_core.launch.signals import Wishes
 from pal_core.launch.slurm import Allocation, allocation, available_cores, requeue
@@ -60,6 +61,10 @@ class TestEnd:
         assert end_of_job({**job, "PAL_END_TIME": "1700000000"}) == 1.7e9
         assert end_of_job({**job, "PAL_END_TIME": "1900000000"}) == 1.8e9
         assert end_of_job({"PAL_END_TIME": "1900000000"}) == 1.9e9
+
+    def test_variable_that_is_no_time_is_refused(self):
+        with pytest.raises(PalError, match="PAL_END_TIME is '12:30': seconds since 1970 are expected"):
+            end_of_job({"PAL_END_TIME": "12:30"})
 
 
 class TestRequeue:

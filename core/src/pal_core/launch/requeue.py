@@ -6,6 +6,7 @@ import signal
 from collections.abc import Mapping
 from typing import Any
 
+from pal_core.errors import PalError
 from pal_core.launch.names import END_VARIABLE
 from pal_core.launch.signals import Wishes
 from pal_core.launch.slurm import allocation
@@ -20,14 +21,20 @@ def end_of_job(environment: Mapping[str, str]) -> float | None:
 
     Raises
     ------
-    ValueError
+    PalError
         If `PAL_END_TIME` is no number.
     """
     found = allocation(environment)
     told = environment.get(END_VARIABLE)
-    ends = [float(told)] if told else []
+    try:
+        own = float(told) if told else None
+    except ValueError as error:
+        raise PalError(
+            f"the variable {END_VARIABLE} is {told!r}: seconds since 1970 are expected",
+            "export PAL_END_TIME=$(date -d '+2 hours' +%s)",
+        ) from error
     slurm = None if found is None else found.end(environment)
-    return min([*ends, *([] if slurm is None else [slurm])], default=None)
+    return min((end for end in (own, slurm) if end is not None), default=None)
 
 
 def may_requeue(status: Mapping[str, Any], wishes: Wishes, advanced: bool) -> bool:
