@@ -20,7 +20,7 @@ from pal_core.store.store import Store
 
 AGAIN = 30.0
 """Seconds within which a run has to be working again."""
-LABELS = 100
+LABELS = 60
 ORACLES = 1
 ORACLE = """
 import json
@@ -47,7 +47,7 @@ def case(toy):
     made = toy(run="stop_limit = 10", oracle="options = { delay = 0.05 }", stop=f"labels = {LABELS}")
     (made.folder / "journal_oracle.py").write_text(ORACLE)
     text = made.file.read_text().replace('"pal.toy-oracle"', '"journal_oracle.py:Journal"')
-    made.file.write_text(text.replace("processes = 2", "processes = 1").replace("final_time = 20", "final_time = 2"))
+    made.file.write_text(text.replace("processes = 2", "processes = 1").replace("final_time = 20", "final_time = 1"))
     return made
 
 

@@ -41,6 +41,8 @@ PAUSE_OF_NODES = 5.0
 ORPHANS_PATIENCE = 8.0
 """Seconds that ranks of a dead launcher, which are ending, are left before they are killed."""
 AT_ONCE = "stopped at once, as asked"
+LEAVE_LIMIT = 15.0
+"""Seconds, at most, that ranks may take to leave when the run has ended: everything is written then, MPI may hang."""
 _POLL = 0.1
 _LOCK_LIMIT = 20.0
 _LITTLE = 1 << 16
@@ -202,7 +204,7 @@ class Launcher:
                 return
             if self._status is not None and self._status["outcome"] is not None:
                 ended = ended or now
-                if now - ended > self._limits.stop:
+                if now - ended > min(self._limits.stop, LEAVE_LIMIT):
                     return
         self._look(show)
 
