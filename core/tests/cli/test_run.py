@@ -99,7 +99,7 @@ class TestInProcess:
         assert signal.getsignal(signal.SIGTERM) is before
         assert pal("run", "--in-process", "-q", "toy.toml").exit_code == 0
 
-    def test_second_signal_interrupts(self, pal, toy, monkeypatch):
+    def test_second_signal_stops_at_once_to_be_resumed(self, pal, toy, monkeypatch):
         toy.write_text(toy.read_text().replace("labels = 30", "wall_time = 60"))
 
         def send(self, status):
@@ -108,8 +108,9 @@ class TestInProcess:
         monkeypatch.setattr("pal_core.cli.run._Shown.progressed", send)
         monkeypatch.setattr("pal_core.runtime.manager._STATUS_EVERY", 0.0)
         result = pal("run", "--in-process", "-q", "toy.toml")
-        assert result.exit_code == 1
-        assert "Aborted!" in result.stderr
+        assert result.exit_code == 75
+        assert result.stdout.startswith("stopped (stopped at once, as asked)")
+        assert "go on with: pal run toy.toml" in result.stdout
         assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
 
     def test_failed_run_says_why_and_where_its_labels_are(self, pal, toy):

@@ -25,7 +25,7 @@ from pal_core.launch.names import (
 )
 from pal_core.launch.processes import Owner, end_descendants
 from pal_core.launch.ranks import Ranks
-from pal_core.launch.signals import Wishes, heeding
+from pal_core.launch.signals import AT_ONCE, Wishes, heeding
 from pal_core.launch.ways import LaunchError, Way
 from pal_core.runtime.manager import STOP_FILE
 from pal_core.store.database import FILE_NAME, StoreError
@@ -40,7 +40,6 @@ PAUSE_OF_NODES = 5.0
 """Seconds at least if ranks may be on other nodes: nobody here sees when the last of them has gone."""
 ORPHANS_PATIENCE = 8.0
 """Seconds that ranks of a dead launcher, which are ending, are left before they are killed."""
-AT_ONCE = "stopped at once, as asked"
 LEAVE_LIMIT = 15.0
 """Seconds, at most, that ranks may take to leave when the run has ended: everything is written then, MPI may hang."""
 _POLL = 0.1
