@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from pal_core.launch import launcher
-from pal_core.launch.launcher import clear_orphans
+from pal_core.launch import directory
+from pal_core.launch.directory import clear_orphans
 from pal_core.launch.names import TOKEN_VARIABLE
 from pal_core.launch.processes import LAUNCHER_FILE, Owner, end_descendants, is_alive, living_descendants, started_at
 
@@ -84,7 +84,7 @@ class TestOwner:
         assert Owner.of(tmp_path) is None
 
     def test_orphans_of_a_dead_launcher_are_ended_after_a_while(self, tmp_path, descendant, monkeypatch):
-        monkeypatch.setattr(launcher, "ORPHANS_PATIENCE", 0.1)
+        monkeypatch.setattr(directory, "ORPHANS_PATIENCE", 0.1)
         mine = Owner.me(TOKEN)
         Owner(mine.host, mine.pid, "1", TOKEN).sign(tmp_path)
         said = []

@@ -138,7 +138,7 @@ def _over_ranks(  # noqa: PLR0917 - all of them are of one call
     loaded: Loaded, mpiexec: str | None, accept_changes: bool, requeue: bool, progress: Progress, say: Saying
 ) -> None:
     """Start the ranks, report how the run ended, and put the job into the queue again where that is asked for."""
-    from pal_core.launch.launcher import clear_orphans
+    from pal_core.launch.directory import clear_orphans
     from pal_core.launch.requeue import may_requeue
     from pal_core.launch.slurm import allocation
     from pal_core.launch.ways import LaunchError, find_way
