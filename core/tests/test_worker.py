@@ -26,9 +26,9 @@ class Asked:
 
 @pytest.fixture
 def signals():
-    numbers = (signal.SIGTERM, signal.SIGINT, signal.SIGUSR1)
+    numbers = (signal.SIGTERM, signal.SIGINT, signal.SIGUSR1, signal.SIGHUP)
     before = {n: signal.getsignal(n) for n in numbers}
-    yield worker._Signals()
+    yield worker._Signals(0)
     for number, handler in before.items():
         signal.signal(number, handler)
 
@@ -53,7 +53,7 @@ def test_importing_it_starts_no_mpi():
 class TestSignals:
     """Requests to stop."""
 
-    @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGUSR1])
+    @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGUSR1, signal.SIGHUP])
     def test_signal_asks_the_manager(self, signals, number):
         manager = Asked()
         signals.tell(manager)

@@ -108,7 +108,7 @@ def _run(world: World, path: Path, accept_changes: bool) -> int:
     from pal_core.transport.mpi import MpiTransport
 
     began = time.time()
-    signals = _Signals()
+    signals = _Signals(world.rank)
     nodes = world.nodes()
     plugins, shared = _prepare(path, world) if world.rank == 0 else (None, None)
     news = json.loads(world.share(shared))
@@ -222,7 +222,8 @@ def _see_own_gpus(parts: tuple[Part, ...]) -> None:
 class _Signals:
     """SIGTERM and friends ask the manager to stop, also while it is still being made; other ranks leave it to it."""
 
-    def __init__(self) -> None:
+    def __init__(self, rank: int) -> None:
+        self._rank = rank
         self._manager: ManagerHost | None = None
         self._early = ""
         for number in (signal.SIGTERM, signal.SIGINT, signal.SIGUSR1, signal.SIGHUP):
@@ -230,7 +231,9 @@ class _Signals:
                 signal.signal(number, self._hear)
 
     def _hear(self, number: int, frame: FrameType | None) -> None:
-        self.ask(f"signal {signal.Signals(number).name}")
+        wish = f"signal {signal.Signals(number).name}"
+        leave_last_words(LastWords(self._rank, "asked", wish))
+        self.ask(wish)
 
     def ask(self, wish: str) -> None:
         """Ask the manager to stop, if it is this rank's."""

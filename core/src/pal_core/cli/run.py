@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import signal
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -17,6 +16,7 @@ from pal_core.cli.exit_codes import FAILED, RESUME
 from pal_core.cli.progress import Progress, duration
 from pal_core.cli.saying import Saying
 from pal_core.errors import PalError, SettingsError
+from pal_core.launch.signals import AT_ONCE, Wishes, heeding
 from pal_core.settings.load import Loaded, load
 
 if TYPE_CHECKING:
@@ -86,25 +86,22 @@ def _here(loaded: Loaded, plugins: PluginHost, progress: Progress, accept_change
         except RunError:
             if shown.last.get("outcome") is None:
                 raise
+        except KeyboardInterrupt:
+            return {**shown.last, "outcome": "interrupted", "reason": AT_ONCE}
     return shown.last
 
 
 @contextmanager
-def _asked_by_signals() -> Iterator[list[int]]:
-    """Signals that ask to stop, as they come; the second one interrupts."""
-    asked: list[int] = []
+def _asked_by_signals() -> Iterator[Wishes]:
+    """Signals that ask to stop; the second one, if it is urgent, interrupts."""
+    wishes = Wishes()
 
-    def ask(number: int, frame: object) -> None:
-        if asked:
+    def hurry() -> None:
+        if wishes.at_once:
             raise KeyboardInterrupt
-        asked.append(number)
 
-    before = {n: signal.signal(n, ask) for n in (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1, signal.SIGHUP)}
-    try:
-        yield asked
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
+    with heeding(wishes, hurry):
+        yield wishes
 
 
 class _Shown:
@@ -141,7 +138,7 @@ def _over_ranks(  # noqa: PLR0917 - all of them are of one call
     loaded: Loaded, mpiexec: str | None, accept_changes: bool, requeue: bool, progress: Progress, say: Saying
 ) -> None:
     """Start the ranks, report how the run ended, and put the job into the queue again where that is asked for."""
-    from pal_core.launch.launcher import clear_orphans
+    from pal_core.launch.directory import clear_orphans
     from pal_core.launch.requeue import may_requeue
     from pal_core.launch.slurm import allocation
     from pal_core.launch.ways import LaunchError, find_way

@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import os
 import secrets
-import shutil
 import sys
 import time
 from collections.abc import Callable, Mapping
@@ -14,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from pal_core.builtin.observer import STATUS_FILE, read_status
+from pal_core.launch.directory import await_lock, is_full, made, stored_end
 from pal_core.launch.names import (
     CORES_VARIABLE,
     END_VARIABLE,
@@ -23,27 +23,22 @@ from pal_core.launch.names import (
     TOKEN_VARIABLE,
     LastWords,
 )
-from pal_core.launch.processes import Owner, end_descendants
+from pal_core.launch.processes import Owner
 from pal_core.launch.ranks import Ranks
-from pal_core.launch.signals import Wishes, heeding
+from pal_core.launch.signals import AT_ONCE, Wishes, heeding
 from pal_core.launch.ways import LaunchError, Way
 from pal_core.runtime.manager import STOP_FILE
-from pal_core.store.database import FILE_NAME, StoreError
-from pal_core.store.store import Store
 from pal_core.worker import thread_variables
 
-__all__ = ["Launcher", "Limits", "clear_orphans"]
+__all__ = ["LEAVE_LIMIT", "PAUSES", "PAUSE_OF_NODES", "Launcher", "Limits"]
 
 PAUSES = (0.5, 5.0, 30.0)
 """Seconds before the first, second and any further restart without progress in between."""
 PAUSE_OF_NODES = 5.0
 """Seconds at least if ranks may be on other nodes: nobody here sees when the last of them has gone."""
-ORPHANS_PATIENCE = 8.0
-"""Seconds that ranks of a dead launcher, which are ending, are left before they are killed."""
-AT_ONCE = "stopped at once, as asked"
+LEAVE_LIMIT = 15.0
+"""Seconds, at most, that ranks may take to leave when the run has ended: everything is written then, MPI may hang."""
 _POLL = 0.1
-_LOCK_LIMIT = 20.0
-_LITTLE = 1 << 16
 _LINES = 15
 _WISHED = ("asked to stop", "signal ")
 
@@ -142,12 +137,12 @@ class Launcher:
     def _starts(self, show: Callable[[dict[str, Any]], None]) -> dict[str, Any]:
         vain, cause = 0, ""
         while True:
-            before = _made(self.directory)
+            before = made(self.directory)
             environment = {**self._environment, **({RESTART_VARIABLE: cause} if cause else {})}
             ranks = Ranks(self._command, environment, self.directory)
             try:
                 end = self._start(ranks, show)
-                if _made(self.directory) != before:
+                if made(self.directory) != before:
                     self.advanced, vain = True, 0
                 if end is not None:
                     return end
@@ -176,10 +171,12 @@ class Launcher:
         words = ranks.last_words()
         if end is not None and not (end["outcome"] == "failed" and any(w.kind == "abandoned" for w in words)):
             return end
-        if self.wishes or self._was_ending(ranks):
-            return self._stopped(self.wishes.words or "asked to stop")
+        if self.wishes:
+            return self._stopped(self.wishes.words)
         if self._comes_again(words):
             raise LaunchError(self._cause(ranks), _hint(ranks))
+        if self._was_ending(ranks):
+            return self._stopped("asked to stop")
         return None
 
     def _comes_again(self, words: list[LastWords]) -> bool:
@@ -202,7 +199,7 @@ class Launcher:
                 return
             if self._status is not None and self._status["outcome"] is not None:
                 ended = ended or now
-                if now - ended > self._limits.stop:
+                if now - ended > min(self._limits.stop, LEAVE_LIMIT):
                     return
         self._look(show)
 
@@ -216,15 +213,8 @@ class Launcher:
         """How the run ended, by its status or by the store: the last status may not have reached its file."""
         if self._status is not None and self._status["outcome"] is not None:
             return self._status
-        if not (self.directory / FILE_NAME).exists():
-            return None
-        store = Store(self.directory)
-        try:
-            last = store.sessions()[-1:]
-        finally:
-            store.close()
-        ended = [s for s in last if s["outcome"] is not None and s["ended"] >= begin]
-        return {**(self._status or {}), "outcome": ended[0]["outcome"], "reason": ended[0]["reason"]} if ended else None
+        end = stored_end(self.directory, begin)
+        return None if end is None else {**(self._status or {}), **end}
 
     def _was_ending(self, ranks: Ranks) -> bool:
         """Whether someone has asked the run to stop, past this launcher: `pal stop`, or a signal to mpiexec or rank 0.
@@ -252,7 +242,7 @@ class Launcher:
             if self.wishes or (self.directory / STOP_FILE).exists():
                 return False
             time.sleep(min(_POLL, pause))
-        _await_lock(self.directory)
+        await_lock(self.directory)
         return True
 
     def _ask_to_stop(self) -> None:
@@ -266,22 +256,8 @@ class Launcher:
         if abandoned:
             return f"the ranks were ended by force: {abandoned[0]}"
         words = "".join(f" (rank {w.rank}: {w.text.splitlines()[0]})" for w in ranks.last_words()[:1])
-        full = f": the disk of {self.directory} is full" if _is_full(self.directory) else ""
+        full = f": the disk of {self.directory} is full" if is_full(self.directory) else ""
         return f"the ranks ended with code {ranks.code} before the run did{words}{full}"
-
-
-def clear_orphans(directory: Path, say: Callable[[str], None]) -> None:
-    """See that nothing lives of the ranks of an earlier `pal run` that has died on this machine.
-
-    They notice that by themselves and end in order; those that take long are ended here.
-    """
-    owner = Owner.of(directory)
-    if owner is None or not owner.is_dead:
-        return
-    killed = end_descendants(owner.token, ORPHANS_PATIENCE)
-    if killed:
-        say(f"ended {killed} processes that an earlier pal run (pid {owner.pid}, died) has left in {directory}")
-    owner.sign_off(directory)
 
 
 def _environment(way: Way, threads: int, owner: Owner) -> dict[str, str]:
@@ -300,38 +276,6 @@ def _end(end: float | None) -> Mapping[str, str]:
     return {} if end is None else {END_VARIABLE: f"{end:.0f}"}
 
 
-def _made(directory: Path) -> tuple[int, int]:
-    """Labels and training rounds in the store: what a start has to add to, or it was in vain."""
-    if not (directory / FILE_NAME).exists():
-        return 0, 0
-    store = Store(directory)
-    try:
-        return sum(n for k, n in store.counts().items() if k.startswith("labels_")), len(store.rounds())
-    finally:
-        store.close()
-
-
-def _await_lock(directory: Path) -> None:
-    """Wait until nobody holds the directory any more."""
-    end = time.monotonic() + _LOCK_LIMIT
-    while True:
-        try:
-            Store(directory, write=True).close()
-            return
-        except StoreError:
-            if time.monotonic() > end:
-                raise
-            time.sleep(_POLL)
-
-
 def _hint(ranks: Ranks) -> str:
     text = ranks.output()
     return f"the end of {ranks.log}:\n{text}" if text else f"nothing was printed to {ranks.log}"
-
-
-def _is_full(directory: Path) -> bool:
-    """Whether there is no space left, so that not even an error can have been written."""
-    try:
-        return shutil.disk_usage(directory).free < _LITTLE
-    except FileNotFoundError:
-        return False

@@ -36,7 +36,7 @@ END_VARIABLE = "PAL_END_TIME"
 RESTART_VARIABLE = "PAL_RESTART"
 """Why these ranks were started again; the manager writes it into the journal."""
 LAST_WORDS_VARIABLE = "PAL_LAST_WORDS"
-"""File to which a rank appends why it ends the run by force."""
+"""File to which a rank appends why it ends the run by force, or that it was asked to end it."""
 TOKEN_VARIABLE = "LAUNCHED_BY_PAL"  # noqa: S105 - it keeps nothing secret
 """By this variable all descendants of a launcher are found, whatever group or session they have put themselves in.
 
@@ -46,19 +46,19 @@ Its name doesn't begin with ``PAL_``: oracles' programs don't get such variables
 
 @dataclass(frozen=True)
 class LastWords:
-    """Why a rank has ended the run by force.
+    """Why a rank ends the run by force.
 
     Parameters
     ----------
     rank : int
-    kind : "error", "exception" or "abandoned"
+    kind : "error", "exception", "abandoned" or "asked"
         Something that the user can act on and that would come again; an exception of the program itself; hosts that
-        gave no answer.
+        gave no answer; no end, but a signal that asked for one.
     text : str
     """
 
     rank: int
-    kind: Literal["error", "exception", "abandoned"]
+    kind: Literal["error", "exception", "abandoned", "asked"]
     text: str
 
 

@@ -18,8 +18,8 @@ _TAIL = 4000
 PATIENCE = 3.0
 """Seconds that mpiexec has to end its ranks, those of other nodes too, before it and they are killed."""
 _LOOK_EVERY = 1.0
-_ASKED_CODES = frozenset({1, -signal.SIGTERM, -signal.SIGINT, 128 + signal.SIGTERM, 128 + signal.SIGINT})
-_COMPLAINTS = ("exited on signal", "non-zero", "EXIT STRING", "aborted", "lost", "MPI_ABORT")
+_KILLED = frozenset({-signal.SIGTERM, -signal.SIGINT, 128 + signal.SIGTERM, 128 + signal.SIGINT})
+_COMPLAINTS = ("exited on signal", "non-zero", "aborted", "MPI_ABORT")
 
 
 class Ranks:
@@ -37,6 +37,7 @@ class Ranks:
     def __init__(self, command: list[str], environment: Mapping[str, str], directory: Path) -> None:
         self.log = directory / "logs" / "mpiexec.log"
         self._words = directory / "logs" / "last-words.jsonl"
+        self._ended_here = False
         self._token = environment[TOKEN_VARIABLE]
         self.log.parent.mkdir(parents=True, exist_ok=True)
         self._words.unlink(missing_ok=True)
@@ -77,6 +78,7 @@ class Ranks:
     def end(self) -> None:
         """End mpiexec and all that it has started: politely, then by force, then whatever is left."""
         if self.code is None:
+            self._ended_here = True
             for number in (signal.SIGTERM, signal.SIGKILL):
                 with contextlib.suppress(ProcessLookupError):
                     os.killpg(self._process.pid, number)
@@ -97,12 +99,19 @@ class Ranks:
 
     def last_words(self) -> list[LastWords]:
         """Why ranks have ended the run by force, if they did."""
+        return [w for w in self._all_words() if w.kind != "asked"]
+
+    def _all_words(self) -> list[LastWords]:
         return read_last_words(self._words)
 
     def was_asked(self) -> bool:
-        """Whether it looks as if mpiexec was told to end, by SIGTERM or SIGINT from outside.
+        """Whether mpiexec was told to end, by SIGTERM or SIGINT from outside.
 
-        Open MPI's mpiexec then ends its ranks within 0.3 s, with exit code 1 and without a word; of ranks that died it
-        complains. MPICH's leaves the signal to the ranks.
+        Open MPI's mpiexec hands that on to the ranks, ends them 0.3 s later, and ends with code 1, without a word; of
+        ranks that died it complains. MPICH's leaves the signal to the ranks.
         """
-        return self.code in _ASKED_CODES and not self.last_words() and not any(c in self.output() for c in _COMPLAINTS)
+        if self._ended_here:
+            return False
+        heard = {w.kind for w in self._all_words()} == {"asked"}
+        silent = not any(c in self.output() for c in _COMPLAINTS)
+        return self.code in _KILLED or (self.code == 1 and heard and silent)

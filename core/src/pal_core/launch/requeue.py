@@ -7,6 +7,7 @@ import time
 from collections.abc import Mapping
 from typing import Any
 
+from pal_core.errors import PalError
 from pal_core.launch.names import END_VARIABLE
 from pal_core.launch.signals import Wishes
 from pal_core.launch.slurm import allocation
@@ -23,15 +24,21 @@ def end_of_run(environment: Mapping[str, str], wall_time: float | None) -> float
 
     Raises
     ------
-    ValueError
+    PalError
         If `PAL_END_TIME` is no number.
     """
     found = allocation(environment)
     told = environment.get(END_VARIABLE)
-    ends = [float(told)] if told else []
+    try:
+        own = float(told) if told else None
+    except ValueError as error:
+        raise PalError(
+            f"the variable {END_VARIABLE} is {told!r}: seconds since 1970 are expected",
+            "export PAL_END_TIME=$(date -d '+2 hours' +%s)",
+        ) from error
     slurm = None if found is None else found.end(environment)
-    own = [] if wall_time is None else [time.time() + wall_time]
-    return min([*ends, *own, *([] if slurm is None else [slurm])], default=None)
+    rule = None if wall_time is None else time.time() + wall_time
+    return min((end for end in (own, slurm, rule) if end is not None), default=None)
 
 
 def may_requeue(status: Mapping[str, Any], wishes: Wishes, advanced: bool) -> bool:

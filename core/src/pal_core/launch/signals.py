@@ -6,10 +6,12 @@ import signal
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-__all__ = ["ASKING", "Wishes", "heeding"]
+__all__ = ["ASKING", "AT_ONCE", "Wishes", "heeding"]
 
 ASKING = (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1, signal.SIGHUP)
 """What ends a run in order, to be resumed: Ctrl-C, batch systems' ways to announce an end, a terminal that closes."""
+AT_ONCE = "stopped at once, as asked"
+"""The reason for the end of a run that was not given the time to end in order."""
 _URGENT = (signal.SIGINT, signal.SIGTERM)
 
 

@@ -211,6 +211,11 @@ class Samples(Database):
         sql = "SELECT sample FROM labels JOIN samples ON id = sample WHERE state = 'labelled' ORDER BY labels.time, id"
         return [int(r[0]) for r in self._run(sql)]
 
+    @property
+    def labels_made(self) -> int:
+        """Labels in the store, whatever became of their samples."""
+        return int(self._run("SELECT COUNT(*) FROM labels")[0][0])
+
     def lacks_label(self, number: int) -> bool:
         """Whether a sample is stored, without a label and not set aside."""
         sql = (
