@@ -99,7 +99,7 @@ class Progress:
         self._drawn = 0
         self._last = -_LINE_EVERY
         self._phase = ""
-        self._read: tuple[float, int] = (0.0, 0)
+        self._read: tuple[float | None, int] = (None, 0)
 
     def __call__(self, status: dict[str, Any]) -> None:
         """Show a status, and what has been announced since the last one."""
@@ -115,13 +115,13 @@ class Progress:
     def _announce(self, status: dict[str, Any]) -> None:
         """Print announcements above what is redrawn; each start of the ranks counts anew."""
         began, read = self._read
-        read = read if began == status["began"] else 0
+        read = read if began == status.get("began") else 0
         fresh = [text for number, text in status.get("news", ()) if number > read]
         if fresh and self._live:
             self._redraw([])
         for text in fresh:
             click.echo(text, file=self._stream)
-        self._read = (status["began"], max([read, *(number for number, _ in status.get("news", ()))]))
+        self._read = (status.get("began"), max([read, *(number for number, _ in status.get("news", ()))]))
 
     def _redraw(self, lines: list[str]) -> None:
         width = shutil.get_terminal_size().columns
