@@ -60,7 +60,24 @@ class Checks:
                 raise _raised(kernel, error) from error
             if reason is not None:
                 return reason
+        self.remember(sample, label)
         return None
+
+    def remember(self, sample: Sample, label: Label) -> None:
+        """Tell all checks of a label that is admitted: they judge later ones by it.
+
+        `objection` does so by itself for what it lets pass.
+
+        Raises
+        ------
+        CheckRaised
+            If a check raises.
+        """
+        for kernel, check in self._checks:
+            try:
+                check.remember(sample, label)
+            except Exception as error:
+                raise _raised(kernel, error) from error
 
     def snapshot(self) -> State:
         """What all checks remember, under ``<number>/<kernel>/<name>``.
