@@ -33,7 +33,7 @@ class PlausibleOptions(KernelOptions):
     """Options of `ase.plausible`."""
 
     max_force: NonNegativeFloat = Field(
-        50.0, description="largest force on an atom; 0: no limit", json_schema_extra=FORCE
+        100.0, description="largest force on an atom; 0: no limit", json_schema_extra=FORCE
     )
     net_force: NonNegativeFloat = Field(
         0.02,

@@ -27,7 +27,7 @@ _NARROWEST = 0.25
 _NEAREST = 0.05
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class _Known:
     positions: Floats
     cell: Floats
@@ -42,6 +42,14 @@ class _Memory:
     labels: deque[_Known]
     contradictions: deque[float] = field(default_factory=lambda: deque(maxlen=100))
 
+    def add(self, new: _Known) -> None:
+        """Remember a label; of one geometry only the last, so that it has one vote however often it is computed."""
+        for old in self.labels:
+            if np.array_equal(old.positions, new.positions) and np.array_equal(old.cell, new.cell):
+                self.labels.remove(old)
+                break
+        self.labels.append(new)
+
 
 @dataclass(frozen=True)
 class _Found:
@@ -55,7 +63,7 @@ class _Found:
     @property
     def reduced(self) -> float:
         """Without its growth with distance."""
-        return self.contradiction / max(self.distance, _NEAREST) ** _POWER
+        return self.contradiction / float(max(self.distance, _NEAREST) ** _POWER)
 
 
 class Consistent(LabelCheck):
@@ -68,7 +76,8 @@ class Consistent(LabelCheck):
     most that the change of the forces between both could do, ``s = ½ Σ |Fb - Fa||d|`` over the atoms: where the force
     along the line is monotonic, |t| <= s (mean value theorem), and in practice a few hundredths of it. |t| / s of
     the six nearest neighbours within `reach`, and of these the median, is the label's contradiction. So two bad
-    neighbours of six change nothing, and with fewer than four nothing is said.
+    neighbours of six change nothing, and with fewer than four nothing is said. Refused labels are neighbours too:
+    whatever came first, the majority is right in the end.
 
     A label is refused if its contradiction is above `contradiction`, or unusual: more than four robust standard
     deviations (median and median absolute deviation of the logarithm of the last 100 labels, refused ones included)
@@ -86,7 +95,10 @@ class Consistent(LabelCheck):
     def check(self, sample: Sample, label: Label, expected: Expected | None) -> str | None:
         """How the label contradicts its neighbours, or None."""
         new, memory = _known(sample, label), self._known[composition(sample)]
+        if not (np.isfinite(new.energy) and np.isfinite(new.forces).all()):
+            return None
         found = self._look(new, memory, np.asarray(sample["pbc"], bool))
+        memory.add(new)
         if found is None or not np.isfinite(found.contradiction):
             return None
         limit = self._limit(memory, found)
@@ -98,12 +110,6 @@ class Consistent(LabelCheck):
             f"about {found.distance:.2f} Å away, make of theirs: {found.contradiction:.3g} of what their curvature "
             f"could do, {limit:.3g} is allowed"
         )
-
-    def remember(self, sample: Sample, label: Label) -> None:
-        """Compare later labels with this one."""
-        new = _known(sample, label)
-        if np.isfinite(new.energy) and np.isfinite(new.forces).all():
-            self._known[composition(sample)].labels.append(new)
 
     def _look(self, new: _Known, memory: _Memory, pbc: NDArray[np.bool_]) -> _Found | None:
         known = [k for k in memory.labels if np.array_equal(k.cell, new.cell)]
@@ -128,7 +134,7 @@ class Consistent(LabelCheck):
         if len(memory.contradictions) < _USUAL:
             return hard
         usual = np.log(np.maximum(memory.contradictions, 1e-12))
-        middle = np.median(usual)
+        middle = float(np.median(usual))
         deviation = max(1.4826 * float(np.median(np.abs(usual - middle))), _NARROWEST)
         scale = found.contradiction / found.reduced if found.reduced else 1.0
         return min(hard, float(np.exp(middle + _DEVIATIONS * deviation)) * scale)
