@@ -15,6 +15,18 @@ from pal_ase.composition import ByComposition, composition
 
 __all__ = ["Fresh", "Level"]
 
+_FEWEST = 2
+"""Energies that say something: two that agree. Two that don't have a wide spread, and so a wide band."""
+_ALIKE = 0.05
+_PLACES = ("positions", "cell")
+_FACTORS = {
+    27.211386: "Hartree for eV?",
+    1 / 27.211386: "converted twice from Hartree?",
+    23.060548: "eV taken for kcal/mol?",
+    1 / 23.060548: "kcal/mol for eV?",
+    1 / 96.485332: "kJ/mol for eV?",
+}
+
 
 class Level(LabelCheck):
     """The energy must be near that of other labels of its composition: Hartree for eV, another method or basis.
@@ -70,17 +82,6 @@ class Level(LabelCheck):
             self._energies[key].extend(np.asarray(state[f"{i}.energies"]).tolist())
 
 
-_FEWEST = 3
-_ALIKE = 0.05
-_FACTORS = {
-    27.211386: "Hartree for eV?",
-    1 / 27.211386: "converted twice from Hartree?",
-    23.060548: "eV taken for kcal/mol?",
-    1 / 23.060548: "kcal/mol for eV?",
-    1 / 96.485332: "kJ/mol for eV?",
-}
-
-
 class Fresh(LabelCheck):
     """Refuses forces that were given before for another geometry, and geometries that have been labelled before.
 
@@ -133,9 +134,6 @@ class Fresh(LabelCheck):
 def _geometry(sample: Sample) -> int:
     numbers: list[NDArray[np.int64]] = [np.round(np.asarray(sample[n]) * 1e6).astype(np.int64) for n in _PLACES]
     return _digest(composition(sample), *(array.tobytes() for array in numbers))
-
-
-_PLACES = ("positions", "cell")
 
 
 def _result(label: Label) -> int | None:
