@@ -27,7 +27,7 @@ def test_file_that_was_begun_and_no_more_is_filled_by_the_next_writer(tmp_path):
     with pytest.raises(StoreError, match="holds no run"):
         Store(tmp_path)
     store = Store(tmp_path, write=True)
-    assert store.meta("format") == "1"
+    assert store.meta("format") == "2"
     store.close()
 
 
@@ -68,23 +68,25 @@ def test_lock_of_a_process_that_was_killed_is_free(tmp_path):
 
 def test_newer_format_is_refused_and_lets_go_of_the_lock(tmp_path):
     store = Store(tmp_path, write=True)
-    store.set_meta("format", "2")
+    store.set_meta("format", "3")
     store.close()
     for write in (False, True, True):
-        with pytest.raises(StoreError, match="has format 2, this pal-core knows 1; update pal-core"):
+        with pytest.raises(StoreError, match="has format 3, this pal-core knows 2; update pal-core"):
             Store(tmp_path, write=write)
 
 
 def test_other_file_of_that_name_is_refused(tmp_path):
     (tmp_path / FILE_NAME).write_bytes(b"nothing of the kind" * 100)
     for write in (False, True, True):
-        with pytest.raises(StoreError, match=r"pal.sqlite: file is not a database"):
+        with pytest.raises(StoreError, match=r"pal.sqlite is damaged: file is not a database; .* pal doctor --repair"):
             Store(tmp_path, write=write)
 
 
 def test_directory_that_cannot_be_written_to_is_explained(tmp_path):
     (tmp_path / "file").touch()
-    with pytest.raises(StoreError, match=r"can't be locked and written to: .*; use another run.directory"):
+    with pytest.raises(
+        StoreError, match=r"can't be opened or written to: .*; make .* writable for you, or use another run.directory"
+    ):
         Store(tmp_path / "file", write=True)
 
 
@@ -141,7 +143,9 @@ def test_full_disk_is_an_error_that_names_the_file_and_keeps_what_was_committed(
     store.commit()
     (pages,) = store._db.execute("PRAGMA page_count").fetchone()
     store._db.execute(f"PRAGMA max_page_count = {pages}")
-    with pytest.raises(StoreError, match=r"pal.sqlite: database or disk is full; is the disk full, .* pal run goes on"):
+    with pytest.raises(
+        StoreError, match=r"pal.sqlite: database or disk is full: no space is left; make room, then pal run goes on"
+    ):
         store.note("a", "x" * 1_000_000)
     store.close(commit=False)
     assert [e["text"] for e in Store(tmp_path).journal()] == ["before"]

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import time
+
 import numpy as np
 import pytest
 
 from pal_core.builtin.schema import LABEL, SAMPLE
 from pal_core.data import Field, Schema
-from pal_core.store import store as module
 from pal_core.store.store import Store, StoreError
 
 RAGGED = Schema([Field("positions", shape=("atoms", 3))])
@@ -27,7 +28,7 @@ def store(tmp_path):
 def clock(monkeypatch):
     """Time that passes when told to."""
     now = [1000.0]
-    monkeypatch.setattr(module.time, "time", lambda: now[0])
+    monkeypatch.setattr(time, "time", lambda: now[0])
 
     def pass_time(seconds: float = 1.0) -> None:
         now[0] += seconds
@@ -185,14 +186,14 @@ class TestSessions:
     def test_session_is_committed_when_it_begins(self, store):
         assert [s["id"] for s in Store(store.directory).sessions()] == [1]
 
-    def test_steps_are_added_up_over_sessions(self, store):
-        assert store.steps() == 0
+    def test_steps_and_selected_are_those_of_the_newest_point(self, store):
+        assert (store.steps(), store.selected()) == (0, 0)
         for steps in (0, 50, 70):
-            store.add_history(steps, 3, 2, 1)
+            store.add_history(steps, steps // 10, 2, 1)
         store.open_session("{}", {})
-        for steps in (0, 30):
-            store.add_history(steps, 3, 2, 1)
-        assert store.steps() == 100
+        assert (store.steps(), store.selected()) == (70, 7)
+        store.add_history(100, 9, 2, 1)
+        assert (store.steps(), store.selected()) == (100, 9)
 
     def test_history_is_a_table(self, store, clock):
         assert store.history().shape == (0, 6)

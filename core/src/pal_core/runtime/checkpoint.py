@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -15,7 +16,9 @@ from safetensors.numpy import save_file
 from pal_core.errors import PalError
 
 __all__ = [
+    "SCRATCH_FOLDER",
     "STATE_FOLDERS",
+    "is_temporary",
     "load_state",
     "member_snapshot",
     "newest_weights",
@@ -23,11 +26,16 @@ __all__ = [
     "round_file",
     "rounds_on_disk",
     "save_state",
+    "set_directories",
+    "set_directory",
     "walker_snapshot",
 ]
 
 STATE_FOLDERS = ("models", "snapshots")
 """Folders of a run directory that hold states."""
+SCRATCH_FOLDER = "scratch"
+"""Folder of a run directory with the oracles' working directories."""
+_TEMPORARY = re.compile(r"\..+\.(\d+|part)|.+\.part|\.pal\.sqlite-.+")
 
 
 def save_state(path: Path, state: Mapping[str, NDArray[Any]], notes: Mapping[str, str] | None = None) -> None:
@@ -43,6 +51,11 @@ def save_state(path: Path, state: Mapping[str, NDArray[Any]], notes: Mapping[str
     except BaseException:
         temporary.unlink(missing_ok=True)
         raise
+
+
+def is_temporary(path: Path) -> bool:
+    """Whether a file has the name of one that is being written, and is left over if nobody writes."""
+    return _TEMPORARY.fullmatch(path.name) is not None
 
 
 def load_state(path: Path) -> tuple[dict[str, NDArray[Any]], dict[str, str]]:
@@ -70,6 +83,17 @@ def walker_snapshot(directory: Path, walker: int) -> Path:
 def member_snapshot(directory: Path, member: int) -> Path:
     """Where the snapshot of a member's training lies."""
     return directory / "snapshots" / f"member-{member:03d}.safetensors"
+
+
+def set_directory(directory: Path, number: int) -> Path:
+    """Folder of a snapshot set in a run directory."""
+    return directory / "snapshots" / f"{number:06d}"
+
+
+def set_directories(directory: Path) -> dict[int, Path]:
+    """Folders of all snapshot sets on disk, whether they count or not, by number."""
+    found = (directory / "snapshots").glob("[0-9]*")
+    return {int(p.name): p for p in sorted(found) if p.is_dir() and p.name.isdecimal()}
 
 
 def round_file(directory: Path, member: int, number: int) -> Path:

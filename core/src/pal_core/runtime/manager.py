@@ -94,7 +94,7 @@ class ManagerHost:
         read_initial(setup, self._store, plugins)
         self._machine = begin(setup, self._store)
         self._checks = Checks(setup, self._note)
-        self._steps_before = self._machine.tally.steps
+        self._selected_before = self._store.selected()
         self._board = StatusBoard(self._machine, setup.plan)
         self._observers = [*plugins.observers(), *observers]
         for record in plugins.plugins:
@@ -412,7 +412,7 @@ class ManagerHost:
         status = self.status()
         tally = self._machine.tally
         self._store.add_history(
-            tally.steps - self._steps_before, tally.selected, tally.labels, len(self._machine.queue)
+            tally.steps, self._selected_before + tally.selected, tally.labels, len(self._machine.queue)
         )
         for observer in list(self._observers):
             try:

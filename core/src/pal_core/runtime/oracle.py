@@ -10,6 +10,7 @@ from pathlib import Path
 from pal_core import messages as m
 from pal_core.data import Batch
 from pal_core.kernels import Context
+from pal_core.runtime.checkpoint import SCRATCH_FOLDER
 from pal_core.runtime.child import Child
 from pal_core.runtime.host import Host
 from pal_core.runtime.labelling import Labeller
@@ -37,7 +38,7 @@ class OracleHost(Host):
     @property
     def scratch(self) -> Path:
         """Directory of this worker's own, emptied before every label."""
-        return self.setup.directory / "scratch" / self.address.replace("/", "-")
+        return self.setup.directory / SCRATCH_FOLDER / self.address.replace("/", "-")
 
     def context(self, index: int) -> Context:
         """Context of the oracle: its directory is the scratch directory."""

@@ -2,26 +2,28 @@
 
 from __future__ import annotations
 
-import fcntl
+import contextlib
 import os
-import socket
 import sqlite3
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import IO, Any
+from typing import Any, TypeVar
 
-from pal_core.errors import PalError
+from pal_core.store.faults import OldStore, StoreError, explain
+from pal_core.store.filesystem import wal_obstacle
+from pal_core.store.lock import Lock
 from pal_core.store.tables import FORMAT, TABLES
+from pal_core.store.upgrade import upgrade
 
-__all__ = ["FILE_NAME", "Database", "StoreError"]
+__all__ = ["FILE_NAME", "Database", "StoreError", "connect", "connect_to_read"]
 
 FILE_NAME = "pal.sqlite"
-
-
-class StoreError(PalError):
-    """The store can't be used as asked."""
+_WAIT = 10_000  # ms
+_PAUSE, _PAUSES = 0.05, 40
+Values = Sequence[Any] | Mapping[str, Any]
+T = TypeVar("T")
 
 
 class Database:
@@ -32,55 +34,69 @@ class Database:
     directory : Path
         The run directory.
     write : bool
-        Whether this is the writer; creates the file if there is none, and locks the directory.
+        Whether this is the writer; creates the file if there is none, upgrades one of an earlier format, and locks
+        the directory.
+    lock : Lock, optional
+        The directory's lock, if the caller holds it already, and will go on holding it.
+
+    Attributes
+    ----------
+    notes : list of str
+        What the journal should tell of the opening.
+    journal_mode : str
+        SQLite's word for how transactions are kept: ``"wal"``, or ``"truncate"`` where that doesn't work.
 
     Raises
     ------
     StoreError
         If there is nothing to read, another process writes, or a newer PAL wrote it. Every method raises it if SQLite
-        fails.
+        fails; a writer that has failed once rolls its transaction back and writes no more.
     """
 
-    def __init__(self, directory: Path, write: bool = False) -> None:
+    def __init__(self, directory: Path, write: bool = False, lock: Lock | None = None) -> None:
         self.directory = directory
         self.path = directory / FILE_NAME
-        self._lock: IO[str] | None = None
+        self.session = 0
+        self.notes: list[str] = []
+        self.journal_mode = ""
+        self._lock = lock
+        self._borrowed = lock is not None
+        self._failed: StoreError | None = None
         if write:
-            self._lock = _lock(directory)
+            self._lock = lock or Lock(directory)
+            if self._lock.taken_over is not None:
+                self.notes.append(f"took over the lock of {self._lock.taken_over}, which has ended without a word")
         elif not self.path.exists():
             raise _no_run(directory)
         try:
             with self._explained():
-                self._db = self._connect("mode=rwc") if write else self._connect_to_read()
+                self._open_to_write() if write else self._open_to_read()
             self._prepare(write)
         except BaseException:
             self.close(commit=False)
             raise
 
-    def _connect(self, how: str) -> sqlite3.Connection:
-        db = sqlite3.connect(f"{self.path.absolute().as_uri()}?{how}", uri=True, isolation_level=None)
-        db.execute("PRAGMA busy_timeout = 10000")
-        return db
+    def _open_to_read(self) -> None:
+        self._db = connect_to_read(self.path)
+        self.journal_mode = str(self._db.execute("PRAGMA journal_mode").fetchone()[0])
 
-    def _connect_to_read(self) -> sqlite3.Connection:
-        """A reader needs the files of the write-ahead log, or may make them, or nobody writes."""
-        db = self._connect("mode=ro")
-        try:
-            db.execute("SELECT COUNT(*) FROM sqlite_master").fetchone()
-        except sqlite3.OperationalError:
-            db.close()
-            if self.path.with_name(f"{FILE_NAME}-wal").exists():
-                raise
-            return self._connect("mode=ro&immutable=1")
-        except sqlite3.Error:
-            db.close()
-            raise
-        return db
+    def _open_to_write(self) -> None:
+        _refuse_lost_file(self.path)
+        obstacle = wal_obstacle(self.directory)
+        self._db = connect(self.path, "mode=rwc")
+        self.journal_mode = _to_truncate(self._db) if obstacle else _to_wal(self._db)
+        if self.journal_mode != "wal":
+            why = obstacle or "a write-ahead log was refused"
+            self.notes.append(
+                f"{why}: journal mode {self.journal_mode} with synchronous = FULL instead, commits take longer"
+            )
+        # SQLite opens a file that it may not write to, and says so at the first change.
+        self._db.execute("BEGIN")
+        self._db.execute("PRAGMA user_version = 0")
+        self._db.execute("ROLLBACK")
+        self._file = self.path.stat()
 
     def _prepare(self, write: bool) -> None:
-        if write:
-            self._run("PRAGMA journal_mode = WAL")
-            self._run("PRAGMA synchronous = NORMAL")
         if not self._run("SELECT 1 FROM sqlite_master WHERE name = 'meta'"):
             if not write:
                 raise _no_run(self.directory)
@@ -91,38 +107,88 @@ class Database:
         found = int(self.meta("format") or 0)
         if found > FORMAT:
             raise StoreError(f"{self.path} has format {found}, this pal-core knows {FORMAT}", "update pal-core")
+        if found < FORMAT and not write:
+            raise OldStore(
+                f"{self.path} has format {found}, this pal-core reads {FORMAT}",
+                f"upgrade it: go on with the run (pal run SETTINGS), or pal doctor --repair {self.directory}",
+            )
+        if found < FORMAT:
+            with self._explained():
+                upgrade(self._db, found)
+            self.notes.append(f"the store was upgraded from format {found} to {FORMAT}")
 
     @contextmanager
     def _explained(self) -> Iterator[None]:
         try:
             yield
         except sqlite3.Error as error:
-            raise StoreError(
-                f"{self.path}: {error}",
-                "is the disk full, or the run directory not writable? What was stored before is safe: pal run goes on",
-            ) from error
+            raise explain(self.path, error) from error
 
-    def _run(self, sql: str, values: Sequence[Any] = ()) -> list[Any]:
+    def _run(self, sql: str, values: Values = ()) -> list[Any]:
         with self._explained():
-            return self._db.execute(sql, values).fetchall()
+            return self._patiently(lambda: self._db.execute(sql, values).fetchall())
 
-    def _records(self, sql: str, values: Sequence[Any] = ()) -> list[dict[str, Any]]:
-        with self._explained():
+    def _records(self, sql: str, values: Values = ()) -> list[dict[str, Any]]:
+        def read() -> list[dict[str, Any]]:
             cursor = self._db.execute(sql, values)
             names = [c[0] for c in cursor.description]
             return [dict(zip(names, row, strict=True)) for row in cursor]
 
+        with self._explained():
+            return self._patiently(read)
+
+    def _patiently(self, read: Callable[[], T]) -> T:
+        """Where locks don't reach another computer, a reader may come upon a commit that isn't finished."""
+        return read() if self._lock is not None else patiently(read)
+
     def _write(self, sql: str, *values: Any) -> int:
         """Change something within a transaction; returns the number of a new row."""
-        with self._explained():
+        with self._all_or_nothing():
             if not self._db.in_transaction:
                 self._db.execute("BEGIN IMMEDIATE")
             return int(self._db.execute(sql, values).lastrowid or 0)
 
+    @contextmanager
+    def _all_or_nothing(self) -> Iterator[None]:
+        """After a failure half a transaction must never be committed: forget it, and write no more."""
+        if self._failed is not None:
+            raise self._failed
+        try:
+            with self._explained():
+                yield
+        except StoreError as error:
+            self._failed = error
+            with contextlib.suppress(sqlite3.Error):
+                self._db.rollback()
+            raise
+
     def commit(self) -> None:
-        """Make everything since the last commit durable."""
-        if self._db.in_transaction:
-            self._run("COMMIT")
+        """Make everything since the last commit durable, and renew the lock."""
+        self.touch_lock()
+        self._commit()
+
+    def _commit(self) -> None:
+        with self._all_or_nothing():
+            if self._db.in_transaction:
+                self._db.execute("COMMIT")
+
+    def touch_lock(self) -> None:
+        """Say that this writer lives; to be called once a second or more often. `commit` does.
+
+        Raises
+        ------
+        StoreError
+            If another process has taken the run over: nothing more is written then.
+        """
+        if self._lock is None:
+            return
+        try:
+            self._lock.renew()
+        except StoreError as error:
+            self._failed = error
+            with contextlib.suppress(sqlite3.Error):
+                self._db.rollback()
+            raise
 
     def check_presence(self) -> None:
         """Make sure that the file hasn't been removed: SQLite would go on writing to what nobody can read any more.
@@ -130,25 +196,27 @@ class Database:
         Raises
         ------
         StoreError
-            If it is gone.
+            If it is gone, or another has its name.
         """
-        if not self.path.exists():
-            raise StoreError(
-                f"{self.path} has been removed while the run was going: what it labels would be lost",
-                "start again: pal run SETTINGS",
-            )
+        with contextlib.suppress(FileNotFoundError):
+            if os.path.samestat(self.path.stat(), self._file):
+                return
+        raise StoreError(
+            f"{self.path} has been removed while the run was going: what it labels would be lost",
+            "start again: pal run SETTINGS",
+        )
 
     def close(self, commit: bool = True) -> None:
         """Commit, or forget what was not committed, and release the file and its lock."""
         db: sqlite3.Connection | None = getattr(self, "_db", None)
         try:
-            if db is not None and commit:
-                self.commit()
+            if db is not None and commit and self._failed is None:
+                self._commit()
         finally:
             if db is not None:
                 db.close()
-            if self._lock is not None:
-                self._lock.close()
+            if self._lock is not None and not self._borrowed:
+                self._lock.release()
 
     def meta(self, key: str) -> str | None:
         """A value of the table ``meta``."""
@@ -160,35 +228,72 @@ class Database:
         self._write("INSERT OR REPLACE INTO meta VALUES (?, ?)", key, value)
 
 
+def connect(path: Path, how: str) -> sqlite3.Connection:
+    """A connection in autocommit mode; `how` is the query part of SQLite's URI, e.g. ``"mode=ro"``."""
+    db = sqlite3.connect(f"{path.absolute().as_uri()}?{how}", uri=True, isolation_level=None)
+    db.execute(f"PRAGMA busy_timeout = {_WAIT}")
+    return db
+
+
+def connect_to_read(path: Path) -> sqlite3.Connection:
+    """A reader needs the files of the write-ahead log, or may make them, or nobody writes."""
+    db = connect(path, "mode=ro")
+    try:
+        patiently(lambda: db.execute("SELECT COUNT(*) FROM sqlite_master").fetchone())
+    except sqlite3.OperationalError:
+        db.close()
+        if _size(path, "-wal") is not None or _size(path, "-journal"):
+            raise
+        return connect(path, "mode=ro&immutable=1")
+    except sqlite3.Error:
+        db.close()
+        raise
+    return db
+
+
+def patiently(read: Callable[[], T]) -> T:
+    """Try again while SQLite wants to undo a commit that may only just be going on elsewhere."""
+    for _ in range(_PAUSES):
+        try:
+            return read()
+        except sqlite3.OperationalError as error:
+            if "readonly" not in str(error):
+                raise
+            time.sleep(_PAUSE)
+    return read()
+
+
+def _to_wal(db: sqlite3.Connection) -> str:
+    (mode,) = db.execute("PRAGMA journal_mode = WAL").fetchone()
+    db.execute(f"PRAGMA synchronous = {'NORMAL' if mode == 'wal' else 'FULL'}")
+    return str(mode)
+
+
+def _to_truncate(db: sqlite3.Connection) -> str:
+    """Without shared memory a database in WAL mode can only be opened exclusively, which must be said first."""
+    db.execute("PRAGMA locking_mode = EXCLUSIVE")
+    (mode,) = db.execute("PRAGMA journal_mode = TRUNCATE").fetchone()
+    db.execute("PRAGMA locking_mode = NORMAL")
+    db.execute("SELECT COUNT(*) FROM sqlite_master").fetchone()  # lets go of the exclusive lock
+    db.execute("PRAGMA synchronous = FULL")
+    db.execute("PRAGMA cache_spill = OFF")  # readers are kept out during the commit only
+    return str(mode)
+
+
+def _size(path: Path, end: str) -> int | None:
+    beside = path.with_name(path.name + end)
+    return beside.stat().st_size if beside.exists() else None
+
+
+def _refuse_lost_file(path: Path) -> None:
+    """SQLite would throw away the log of a database that is gone, and with it what can still be saved."""
+    ends = [e for e in ("-wal", "-journal") if _size(path, e)]
+    if ends and not _size(path, ""):
+        raise StoreError(
+            f"{path} is missing or empty, but {path.name}{ends[0]} beside it holds a part of what was stored",
+            f"put {path.name} back (from a backup), or use another run.directory",
+        )
+
+
 def _no_run(directory: Path) -> StoreError:
     return StoreError(f"{directory} holds no run ({FILE_NAME} is missing or empty)", "start one: pal run SETTINGS")
-
-
-def _lock(directory: Path) -> IO[str]:
-    """Make the run directory and hold it against a second writer."""
-    try:
-        directory.mkdir(parents=True, exist_ok=True)
-        file = (directory / "lock").open("a+")
-        try:
-            _hold(directory, file)
-        except BaseException:
-            file.close()
-            raise
-    except OSError as error:
-        raise StoreError(
-            f"{directory} can't be locked and written to: {error}", "use another run.directory, or make it writable"
-        ) from error
-    return file
-
-
-def _hold(directory: Path, file: IO[str]) -> None:
-    try:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError as error:
-        file.seek(0)
-        owner = file.read().strip() or "an unknown process"
-        raise StoreError(f"{directory} is in use by {owner}", f"stop that run first: pal stop {directory}") from error
-    file.seek(0)
-    file.truncate()
-    file.write(f"pid {os.getpid()} on {socket.gethostname()} since {time.strftime('%Y-%m-%d %H:%M:%S')}\n")
-    file.flush()

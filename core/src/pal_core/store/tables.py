@@ -6,6 +6,7 @@ in schema order, little-endian, without gaps. The schemas are in the table ``met
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterable, Mapping
 
 import numpy as np
@@ -13,10 +14,10 @@ from numpy.typing import ArrayLike
 
 from pal_core.data import Batch, Schema
 
-__all__ = ["FORMAT", "TABLES", "pack", "unpack"]
+__all__ = ["FORMAT", "TABLES", "digest", "pack", "unpack"]
 
-FORMAT = 1
-"""Version of the tables; a store of a newer version is refused."""
+FORMAT = 2
+"""Version of the tables; a store of a newer version is refused, one of an older version upgraded."""
 
 TABLES = """
 CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL);
@@ -26,21 +27,26 @@ CREATE TABLE sessions (
 CREATE TABLE samples (
     id INTEGER PRIMARY KEY, session INTEGER NOT NULL, time REAL NOT NULL, origin TEXT NOT NULL,
     walker INTEGER NOT NULL, version INTEGER NOT NULL, score REAL,
-    state TEXT NOT NULL DEFAULT 'waiting', data BLOB NOT NULL);
+    state TEXT NOT NULL DEFAULT 'waiting', data BLOB NOT NULL,
+    hash BLOB, expected BLOB, forgiven INTEGER NOT NULL DEFAULT 0);
 CREATE INDEX samples_by_state ON samples (state);
+CREATE INDEX samples_by_hash ON samples (hash);
 CREATE TABLE attempts (
     id INTEGER PRIMARY KEY, sample INTEGER NOT NULL REFERENCES samples, number INTEGER NOT NULL, host TEXT NOT NULL,
     time REAL NOT NULL, seconds REAL, failure TEXT, text TEXT, evidence TEXT);
 CREATE INDEX attempts_by_sample ON attempts (sample);
 CREATE TABLE labels (
     sample INTEGER PRIMARY KEY REFERENCES samples, time REAL NOT NULL, kernel TEXT NOT NULL, package TEXT NOT NULL,
-    round INTEGER, data BLOB NOT NULL);
+    round INTEGER, data BLOB NOT NULL, level TEXT NOT NULL DEFAULT '');
 CREATE TABLE quarantine (
-    sample INTEGER PRIMARY KEY REFERENCES samples, time REAL NOT NULL, reason TEXT NOT NULL, data BLOB);
+    sample INTEGER PRIMARY KEY REFERENCES samples, time REAL NOT NULL, reason TEXT NOT NULL, data BLOB,
+    kernel TEXT NOT NULL DEFAULT '', package TEXT NOT NULL DEFAULT '', level TEXT NOT NULL DEFAULT '', settled TEXT);
 CREATE TABLE rounds (
     session INTEGER NOT NULL, round INTEGER NOT NULL, member INTEGER NOT NULL, time REAL NOT NULL,
     version INTEGER NOT NULL, epoch INTEGER NOT NULL, labels INTEGER NOT NULL, metrics TEXT NOT NULL,
     PRIMARY KEY (session, round, member));
+CREATE TABLE sets (
+    number INTEGER PRIMARY KEY, session INTEGER NOT NULL, time REAL NOT NULL, state TEXT NOT NULL);
 CREATE TABLE history (
     time REAL NOT NULL, session INTEGER NOT NULL, steps INTEGER NOT NULL, selected INTEGER NOT NULL,
     labels INTEGER NOT NULL, waiting INTEGER NOT NULL);
@@ -48,8 +54,13 @@ CREATE TABLE dropped (
     session INTEGER NOT NULL, why TEXT NOT NULL, count INTEGER NOT NULL, PRIMARY KEY (session, why));
 CREATE TABLE journal (time REAL NOT NULL, session INTEGER NOT NULL, source TEXT NOT NULL, text TEXT NOT NULL);
 """
-"""``samples.state`` is waiting, labelled, quarantined or dropped; ``samples.origin`` is initial, bootstrap or active.
-Times are seconds since 1970; ``history.time`` is as well."""
+"""``samples.state`` is waiting, labelled, quarantined, dropped or ahead; ``samples.origin`` is initial, bootstrap or
+active. Times are seconds since 1970; ``history.time`` is as well. Foreign keys are declared for `pal doctor`."""
+
+
+def digest(blob: bytes) -> bytes:
+    """BLAKE2b of a blob, 16 bytes: equal for equal samples."""
+    return hashlib.blake2b(blob, digest_size=16).digest()
 
 
 def pack(schema: Schema, sample: Mapping[str, ArrayLike]) -> bytes:

@@ -1,0 +1,1 @@
+"""Looks through a run directory for damage and leftovers, and repairs what is safe."""

@@ -1,0 +1,146 @@
+"""Looks at the store: the file as such, its format, and whether its tables agree with each other."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from functools import partial
+from pathlib import Path
+
+from pal_core.doctor.findings import Finding, note, ok, problem
+from pal_core.doctor.recover import recover
+from pal_core.doctor.states import STATES, set_states_right
+from pal_core.store.faults import DamagedStore, OldStore, StoreError
+from pal_core.store.filesystem import filesystem_of, is_network
+from pal_core.store.lock import Lock
+from pal_core.store.store import FILE_NAME, Store
+from pal_core.store.tables import digest, unpack
+
+__all__ = ["look_at_database"]
+
+_CHUNK = 500
+_NAMED = 5
+_REPAIR = "pal doctor --repair"
+
+
+def look_at_database(directory: Path, live: bool) -> list[Finding]:
+    """Everything about ``pal.sqlite``."""
+    mend = partial(recover, directory)
+    try:
+        store = Store(directory)
+    except OldStore as error:
+        return [problem("store", error.message, error.hint, partial(_open_and_close, directory))]
+    except DamagedStore as error:
+        return [problem("store", error.message, error.hint, mend)]
+    except StoreError as error:
+        unfinished = partial(_open_and_close, directory) if _left_open(directory) else None
+        return [problem("store", error.message, error.hint, unfinished)]
+    try:
+        return [*_integrity(store), *_orphans(store), *_states(store), *_blobs(store), *_log(store, live)]
+    except DamagedStore as error:
+        return [problem("store", error.message, error.hint, mend)]
+    except StoreError as error:
+        return [problem("store", error.message, error.hint)]
+    finally:
+        store.close()
+
+
+def _integrity(store: Store) -> Iterator[Finding]:
+    said = [str(r[0]) for r in store._run("PRAGMA integrity_check(20)")]
+    if said != ["ok"]:
+        text = f"{FILE_NAME} is damaged: {said[0]}" + (f" (and {len(said) - 1} more)" if len(said) > 1 else "")
+        yield problem("store", text, f"save what can be read: {_REPAIR}", partial(recover, store.directory))
+        return
+    counts = ", ".join(f"{n} {k.replace('_', ' ')}" for k, n in store.counts().items() if n)
+    yield ok("store", f"{FILE_NAME} is sound: {counts or 'nothing stored yet'}")
+
+
+def _orphans(store: Store) -> Iterator[Finding]:
+    tables = [str(r[0]) for r in store._run("PRAGMA foreign_key_check")]
+    for table in sorted(set(tables)):
+        text = f"{tables.count(table)} rows of table {table} belong to samples that are gone"
+        if table == "attempts":
+            yield problem("store", text, _REPAIR, partial(_remove_orphans, store.directory))
+        else:
+            yield problem("store", text, "labels are not thrown away: restore pal.sqlite from a backup")
+
+
+def _states(store: Store) -> Iterator[Finding]:
+    for what, (condition, state) in STATES.items():
+        # The conditions stand above.
+        numbers = [int(r[0]) for r in store._run(f"SELECT id FROM samples WHERE {condition}")]  # noqa: S608
+        if numbers:
+            named = ", ".join(map(str, numbers[:_NAMED])) + (" ..." if len(numbers) > _NAMED else "")
+            text = f"{len(numbers)} samples are {what}: {named}"
+            yield problem("store", text, f"set to {state}: {_REPAIR}", partial(_mend_states, store.directory))
+    ahead = store._run("SELECT COUNT(*) FROM samples WHERE state = 'ahead'")[0][0]
+    if ahead:
+        yield note("store", f"{ahead} samples are kept ahead of the set that the run was rewound to", "pal run goes on")
+
+
+def _blobs(store: Store) -> Iterator[Finding]:
+    """The content of samples and labels, which SQLite doesn't check."""
+    changed = store._db.execute("SELECT id, data, hash FROM samples")
+    numbers = [number for number, data, found in changed if found != digest(data)]
+    if numbers:
+        text = f"{len(numbers)} samples are not what was stored: {numbers[:_NAMED]}"
+        yield problem("store", text, "restore pal.sqlite from a backup")
+    for table, key, schema in (("samples", "id", store.schemas[0]), ("labels", "sample", store.schemas[1])):
+        for number, data in store._db.execute(f"SELECT {key}, data FROM {table}"):  # noqa: S608
+            try:
+                unpack(schema, [data])
+            except ValueError as error:
+                text = f"{table} of sample {number} can't be read: {error}"
+                yield problem("store", text, "restore pal.sqlite from a backup")
+                break
+
+
+def _log(store: Store, live: bool) -> Iterator[Finding]:
+    name = filesystem_of(store.directory)
+    if store.journal_mode == "wal" and is_network(name):
+        text = f"{FILE_NAME} has a write-ahead log, which doesn't work on {name}"
+        yield problem("store", text, _REPAIR, partial(_open_and_close, store.directory))
+    if not live and _left_open(store.directory):
+        text = "the last writer was cut short; what it has committed is safe"
+        yield note("store", text, f"pal run goes on, or {_REPAIR}", partial(_open_and_close, store.directory))
+    last = store.sessions()[-1:]
+    if last and last[0]["outcome"] is None and not live:
+        yield note("session", f"session {last[0]['id']} ended without a word", "pal run goes on")
+
+
+def _left_open(directory: Path) -> bool:
+    beside = [directory / f"{FILE_NAME}{end}" for end in ("-wal", "-journal")]
+    return any(p.exists() and p.stat().st_size for p in beside)
+
+
+def _open_and_close(directory: Path, lock: Lock) -> str:
+    """Opening for writing upgrades, undoes half a commit and chooses the journal mode; closing empties the log."""
+    store = Store(directory, write=True, lock=lock)
+    notes = store.notes
+    store.close()
+    return "; ".join(["opened and closed in order", *notes])
+
+
+def _remove_orphans(directory: Path, lock: Lock) -> str:
+    return _change(
+        directory, lock, "DELETE FROM attempts WHERE sample NOT IN (SELECT id FROM samples)", "attempts removed"
+    )
+
+
+def _mend_states(directory: Path, lock: Lock) -> str:
+    store = Store(directory, write=True, lock=lock)
+    try:
+        set_states_right(store)
+        store.note("doctor", "states of samples were set right")
+    finally:
+        store.close()
+    return "set right"
+
+
+def _change(directory: Path, lock: Lock, sql: str, what: str) -> str:
+    store = Store(directory, write=True, lock=lock)
+    try:
+        store._write(sql)
+        store.note("doctor", what)
+    finally:
+        store.close()
+    return what
