@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from dataclasses import dataclass
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -14,18 +14,12 @@ from pal_core.kernels import Context, Expected, Label, LabelCheck, Sample, State
 
 __all__ = ["Residual"]
 
+_Seen = tuple[float, float]
+"""A residual and the committee's deviation, both as root mean squares."""
 _TINY = 1e-300
-_POWER = 4.0
-"""The limit's distance from the median in units of the upper quartile's. For the size of normally distributed numbers
-that is 5.7 standard deviations."""
-
-
-@dataclass(frozen=True)
-class _Judgement:
-    """Where a value stands in the distribution of earlier ones."""
-
-    median: float
-    limit: float
+_DEVIATIONS = 3.5
+"""The limit's distance from the median in median absolute deviations of the logarithm. For the sizes of normally
+distributed numbers, whose logarithms scatter most, the limit is then 5.7 standard deviations."""
 
 
 class Residual(LabelCheck):
@@ -34,13 +28,13 @@ class Residual(LabelCheck):
     Notes
     -----
     Of every judged field the residual r is the root mean square, over all components of a sample, of label - mean. It
-    is compared with the residuals of the last `window` labels that came with an expectation, admitted or not, by their
-    median m and upper quartile q: the limit is ``m · max(factor, (q/m)⁴)``. That is free of units and of a scale, and
-    follows a committee that gets better or comes to new ground.
+    is compared with the residuals of the last `window` labels that came with an expectation, admitted or not: with
+    their median m and the median absolute deviation d of their logarithms, ``m · max(factor, exp(3.5 d))`` is allowed.
+    That is free of units and of a scale, and follows a committee that gets better or comes to new ground.
 
-    A sample of which the committee was unsure may well be far off. So r alone is not enough: r in units of the
-    committee's own standard deviation (root mean square over the components) must be beyond its limit, found in the
-    same way. A committee of one has no deviation and is judged by r alone.
+    A sample of which the committee was unsure may well be further off. So the limit grows with the committee's
+    standard deviation (root mean square over the components) over its usual one, the median of the window; of several
+    fields that counts for which this is largest. A committee of one has no deviation, and its limits don't grow.
 
     Refused labels count in the distribution. So when what the oracle gives changes for good, the check lets it pass
     after half a window, instead of starving the training for ever.
@@ -51,52 +45,51 @@ class Residual(LabelCheck):
     def __init__(self, options: ResidualOptions, context: Context) -> None:
         super().__init__(options, context)
         self.options: ResidualOptions = options
-        self._seen: dict[str, deque[tuple[float, float]]] = {}
+        self._seen: dict[str, deque[_Seen]] = {}
 
     def check(self, sample: Sample, label: Label, expected: Expected | None) -> str | None:
-        """The first field that is beyond its limits, or None."""
+        """The first field that is beyond its limit, or None."""
         if expected is None:
             return None
-        reasons = [self._field(name, label, expected) for name in self.options.fields or expected.mean]
+        found: dict[str, _Seen] = {}
+        for name in self.options.fields or expected.mean:
+            if name not in label or name not in expected.mean:
+                continue
+            value, mean = np.asarray(label[name], np.float64), np.asarray(expected.mean[name], np.float64)
+            if value.shape != mean.shape:
+                return f"{name} has the shape {value.shape}, the committee expects {mean.shape}"
+            found[name] = (_rms(value - mean), _rms(expected.std[name]))
+        return self._judge({name: seen for name, seen in found.items() if np.isfinite(seen[0])})
+
+    def _judge(self, found: Mapping[str, _Seen]) -> str | None:
+        """Compare what is finite; other labels are another check's business, other means say nothing."""
+        doubt = max([1.0, *(self._doubt(name, spread) for name, (_, spread) in found.items())])
+        reasons = [self._compare(name, residual, doubt) for name, (residual, _) in found.items()]
+        for name, seen in found.items():
+            self._seen.setdefault(name, deque(maxlen=self.options.window)).append(seen)
         return next((reason for reason in reasons if reason is not None), None)
 
-    def _field(self, name: str, label: Label, expected: Expected) -> str | None:
-        if name not in label or name not in expected.mean:
-            return None
-        value, mean = np.asarray(label[name], np.float64), np.asarray(expected.mean[name], np.float64)
-        if value.shape != mean.shape:
-            return f"{name} has the shape {value.shape}, the committee expects {mean.shape}"
-        found, spread = _rms(value - mean), _rms(expected.std[name])
-        if not np.isfinite(found):
-            # A label that is not finite is another check's business, a mean that isn't says nothing.
-            return None
-        ratio = found / spread if spread > 0 else np.nan
-        seen = self._seen.setdefault(name, deque(maxlen=self.options.window))
-        reason = self._compare(name, found, ratio, np.array(seen).reshape(-1, 2))
-        seen.append((found, ratio))
-        return reason
+    def _doubt(self, name: str, spread: float) -> float:
+        """The committee's deviation over its usual one; 1 if either is unknown."""
+        usual = [s for _, s in self._seen.get(name, ()) if np.isfinite(s)]
+        if len(usual) < self.options.minimum or not np.isfinite(spread):
+            return 1.0
+        return spread / max(float(np.median(usual)), _TINY)
 
-    def _compare(self, name: str, found: float, ratio: float, seen: NDArray[np.float64]) -> str | None:
+    def _compare(self, name: str, residual: float, doubt: float) -> str | None:
+        seen = [r for r, _ in self._seen.get(name, ())]
         if len(seen) < self.options.minimum:
             return None
-        usual = self._judge(seen[:, 0])
-        if found <= usual.limit:
+        logarithms = np.log(np.maximum(seen, _TINY))
+        middle = float(np.median(logarithms))
+        deviation = float(np.median(np.abs(logarithms - middle)))
+        limit = float(np.exp(middle)) * max(self.options.factor, float(np.exp(_DEVIATIONS * deviation))) * doubt
+        if residual <= limit:
             return None
-        text = (
-            f"{name} is {found:.3g} (root mean square) from what the committee expected, {usual.median:.3g} is usual, "
-            f"{usual.limit:.3g} allowed"
+        return (
+            f"{name} is {residual:.3g} (root mean square) off what the committee expected, which was {doubt:.2g} times "
+            f"as unsure as usual: {np.exp(middle):.3g} is usual, {limit:.3g} allowed"
         )
-        ratios = seen[np.isfinite(seen[:, 1]), 1]
-        if not np.isfinite(ratio) or len(ratios) < self.options.minimum:
-            return text
-        by_spread = self._judge(ratios)
-        if ratio <= by_spread.limit:
-            return None
-        return f"{text}; that is {ratio:.3g} times the committee's deviation, {by_spread.limit:.3g} times is allowed"
-
-    def _judge(self, values: NDArray[np.float64]) -> _Judgement:
-        middle, upper = np.maximum(np.quantile(values, [0.5, 0.75]), _TINY)
-        return _Judgement(float(middle), float(middle * max(self.options.factor, (upper / middle) ** _POWER)))
 
     def snapshot(self) -> State:
         """Residuals of the window, per field."""
@@ -108,7 +101,7 @@ class Residual(LabelCheck):
         self._seen = {name: deque(map(_pair, rows), maxlen=window) for name, rows in state.items()}
 
 
-def _pair(row: NDArray[np.float64]) -> tuple[float, float]:
+def _pair(row: NDArray[np.float64]) -> _Seen:
     return float(row[0]), float(row[1])
 
 
