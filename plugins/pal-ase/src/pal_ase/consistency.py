@@ -75,8 +75,8 @@ class Consistent(LabelCheck):
     the energy changes by ``-½(Fa + Fb)·d``, to within a third of a third derivative. The rest t is compared with the
     most that the change of the forces between both could do, ``s = ½ Σ |Fb - Fa||d|`` over the atoms: where the force
     along the line is monotonic, |t| <= s (mean value theorem), and in practice a few hundredths of it. |t| / s of
-    the six nearest neighbours within `reach`, and of these the median, is the label's contradiction. So two bad
-    neighbours of six change nothing, and with fewer than four nothing is said. Refused labels are neighbours too:
+    the six nearest neighbours within `reach`, and of these the (lower) median, is the label's contradiction. So three
+    bad neighbours of six change nothing, and with fewer than four nothing is said. Refused labels are neighbours too:
     whatever came first, the majority is right in the end.
 
     A label is refused if its contradiction is above `contradiction`, or unusual: more than four robust standard
@@ -125,9 +125,10 @@ class Consistent(LabelCheck):
         energies = np.array([known[k].energy for k in near])
         rest, most = _rest(new, energies, theirs, moved[near])
         contradictions = np.abs(rest) / (most + self.options.tolerance)
-        return _Found(
-            float(np.median(contradictions)), float(np.median(apart[near])), float(np.median(rest)), len(near)
-        )
+        # The lower one of two medians: half of the neighbours may be bad.
+        middle = np.argsort(contradictions, kind="stable")[(len(near) - 1) // 2]
+        distance = float(np.median(apart[near]))
+        return _Found(float(contradictions[middle]), distance, float(rest[middle]), len(near))
 
     def _limit(self, memory: _Memory, found: _Found) -> float:
         hard = self.options.contradiction
