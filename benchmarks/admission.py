@@ -144,7 +144,7 @@ def main() -> None:
     print(f"| molecule | seed | {' | '.join(KINDS)} | stopped | good ones stopped |")
     print("|---" * (len(KINDS) + 4) + "|")
     total: Counter[tuple[str, bool]] = Counter()
-    for pools in [*([name] for name in names), names]:
+    for pools in [*([name] for name in names), *([names] if len(names) > 1 else [])]:
         for seed in range(arguments.seeds):
             cases = planned(pools, arguments.good, arguments.bad, seed)
             counts = run(cases, _committee(arguments, seed), arguments.only, arguments.verbose)

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cache
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 from ase import Atoms, units
 from ase.build import molecule
 from ase.md.langevin import Langevin
-from ase.md.velocitydistribution import MaxwellBoltzmannDistribution
 from numpy.typing import NDArray
 from tblite.exceptions import TBLiteRuntimeError
 from tblite.interface import Result
@@ -45,7 +46,8 @@ def frames(name: str, temperature: float, count: int, seed: int) -> tuple[Case, 
     rng = np.random.default_rng([seed, count])
     atoms = molecule(name)
     atoms.calc = OracleCalculator(Gfn2(TbliteOptions(), Context("oracle", directory=_nowhere())))
-    MaxwellBoltzmannDistribution(atoms, temperature_K=2 * temperature, rng=rng)
+    width = np.sqrt(atoms.get_masses() * units.kB * 2 * temperature)
+    atoms.set_momenta(rng.standard_normal((len(atoms), 3)) * width[:, None])
     dynamics = Langevin(atoms, units.fs, temperature_K=temperature, friction=0.02 / units.fs, fixcm=False, rng=rng)
     dynamics.run(1000)
     return tuple(_labelled(atoms) for _ in range(count) if dynamics.run(10))
@@ -68,10 +70,7 @@ def _labelled(atoms: Atoms, rattled: int | None = None) -> Case:
     return Case(atoms_to_sample(atoms), label, label)
 
 
-def _nowhere() -> Any:
-    import tempfile
-    from pathlib import Path
-
+def _nowhere() -> Path:
     return Path(tempfile.mkdtemp(prefix="admission-"))
 
 
