@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 import sqlite3
 
@@ -195,4 +194,4 @@ class TestHalfACommit:
         monkeypatch.setattr(database.time, "sleep", mend)
         assert len(Store(torn).waiting()) == 299
         assert pauses == [0.05]
-        assert not journal.exists() or not os.path.getsize(journal)
+        assert not journal.exists() or not journal.stat().st_size

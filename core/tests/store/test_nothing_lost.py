@@ -7,7 +7,7 @@ from pathlib import Path
 
 import hypothesis.strategies as st
 import numpy as np
-from hypothesis import settings
+from hypothesis import Phase, settings
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 from stores import add, open_store, value
 
@@ -15,6 +15,8 @@ from pal_core.builtin.schema import LABEL
 from pal_core.doctor.database import look_at_database
 from pal_core.store.store import Store
 from pal_core.store.tables import pack
+
+FATES = st.sampled_from(["wait", "admit", "refuse", "fail", "drop"])
 
 
 class Life(RuleBasedStateMachine):
@@ -45,39 +47,43 @@ class Life(RuleBasedStateMachine):
         self.energy += 1.0
         return kept or value(self.energy)
 
-    @rule()
-    def propose(self) -> None:
+    @rule(fates=st.lists(FATES, min_size=1, max_size=3))
+    def go_on(self, fates: list[str]) -> None:
+        """Propose samples; each waits, or meets its fate at once."""
+        for fate in fates:
+            number = self.propose()
+            if fate != "wait" and number in self.state("waiting"):
+                self.meet(number, fate)
+
+    def propose(self) -> int:
         """As the manager does: a number beyond the set may be one that was seen before."""
         number, self.next = self.next, self.next + 1
         if not self.store.resume_ahead(number, {"x": np.array([number, 0.0])}) and number >= self.store.next_sample:
             add(self.store, number)
+        return number
 
-    @rule(data=st.data())
-    def admit(self, data: st.DataObject) -> None:
-        if number := self.one(data, "waiting"):
+    @rule(data=st.data(), fate=FATES)
+    def decide_about_one_that_waits(self, data: st.DataObject, fate: str) -> None:
+        number = self.one(data, "waiting")
+        if number is not None and fate != "wait":
+            self.meet(number, fate)
+
+    def meet(self, number: int, fate: str) -> None:
+        if fate == "drop":
+            self.store.drop([number], "queue full")
+        elif fate == "fail" and self.store.ahead_label(number) is None:
+            self.store.add_attempt(number, 1, "oracle/0", seconds=1.0, failure="crashed")
+            self.store.quarantine(number, "crashed")
+        elif fate == "refuse":
+            label = self.new_label(number)
+            self.store.quarantine(number, "odd", label, kernel="k", package="p", level="L")
+            self.refused[number] = pack(LABEL, label)
+            if self.admitted.get(number) == self.refused[number]:
+                del self.admitted[number]  # judged anew, and otherwise than before
+        else:
             label = self.new_label(number)
             self.store.add_label(number, label, "k", "p", "L")
             self.admitted.setdefault(number, pack(LABEL, label))
-
-    @rule(data=st.data())
-    def refuse(self, data: st.DataObject) -> None:
-        if number := self.one(data, "waiting"):
-            label = self.new_label(number)
-            self.store.add_attempt(number, 1, "oracle/0", seconds=1.0)
-            self.store.quarantine(number, "odd", label, kernel="k", package="p", level="L")
-            self.refused[number] = pack(LABEL, label)
-
-    @rule(data=st.data())
-    def fail(self, data: st.DataObject) -> None:
-        number = self.one(data, "waiting")
-        if number is not None and self.store.ahead_label(number) is None:
-            self.store.add_attempt(number, 1, "oracle/0", seconds=1.0, failure="crashed")
-            self.store.quarantine(number, "crashed")
-
-    @rule(data=st.data())
-    def drop(self, data: st.DataObject) -> None:
-        if number := self.one(data, "waiting"):
-            self.store.drop([number], "queue full")
 
     @rule(data=st.data(), how=st.sampled_from(["requeue", "accept", "discard"]))
     def decide(self, data: st.DataObject, how: str) -> None:
@@ -88,11 +94,12 @@ class Life(RuleBasedStateMachine):
             if how == "accept":
                 self.admitted.setdefault(number, self.refused[number])
 
-    @rule(data=st.data())
-    def rewind(self, data: st.DataObject) -> None:
-        number = data.draw(st.integers(1, self.next))
+    @rule(data=st.data(), fates=st.lists(FATES, max_size=4))
+    def rewind(self, data: st.DataObject, fates: list[str]) -> None:
+        number = self.one(data, "labelled", "quarantined", "waiting", "dropped") or 1
         self.store.rewind(number, 0)
         self.next = number
+        self.go_on(fates)
 
     @precondition(lambda self: self.state("ahead"))
     @rule()
@@ -134,4 +141,6 @@ class Life(RuleBasedStateMachine):
 
 
 TestLife = Life.TestCase
-TestLife.settings = settings(max_examples=25, stateful_step_count=25, deadline=None)
+# Every step opens a store: shrinking a failure would take longer than understanding it.
+PHASES = [p for p in Phase if p not in (Phase.shrink, Phase.explain)]
+TestLife.settings = settings(max_examples=25, stateful_step_count=25, deadline=None, phases=PHASES)

@@ -65,13 +65,13 @@ def _orphans(store: Store) -> Iterator[Finding]:
 
 
 def _states(store: Store) -> Iterator[Finding]:
-    for what, (condition, state) in STATES.items():
+    for what, (condition, _) in STATES.items():
         # The conditions stand above.
         numbers = [int(r[0]) for r in store._run(f"SELECT id FROM samples WHERE {condition}")]  # noqa: S608
         if numbers:
             named = ", ".join(map(str, numbers[:_NAMED])) + (" ..." if len(numbers) > _NAMED else "")
             text = f"{len(numbers)} samples are {what}: {named}"
-            yield problem("store", text, f"set to {state}: {_REPAIR}", partial(_mend_states, store.directory))
+            yield problem("store", text, f"set right: {_REPAIR}", partial(_mend_states, store.directory))
     ahead = store._run("SELECT COUNT(*) FROM samples WHERE state = 'ahead'")[0][0]
     if ahead:
         yield note("store", f"{ahead} samples are kept ahead of the set that the run was rewound to", "pal run goes on")

@@ -11,7 +11,7 @@ from typing import Any
 
 from pal_core.doctor.states import set_states_right
 from pal_core.store.database import FILE_NAME, connect, connect_to_read
-from pal_core.store.faults import StoreError
+from pal_core.store.faults import StoreError, explain
 from pal_core.store.lock import Lock
 from pal_core.store.store import Store
 from pal_core.store.tables import FORMAT, TABLES
@@ -66,6 +66,8 @@ def _copy(path: Path, new: Path) -> dict[str, int]:
             if not fresh:
                 upgrade(db, _format(old))
     except sqlite3.Error as error:
+        if "is full" in str(error):
+            raise explain(path, error) from error
         raise StoreError(
             f"{path}: nothing can be saved: {error}", "restore it from a backup, or use another run.directory"
         ) from error
@@ -99,15 +101,16 @@ def _rows(db: sqlite3.Connection, name: str, columns: str) -> Iterator[Row]:
     """From the front up to the damage, from the back up to it, then one by one what lies between."""
     sql = f'SELECT rowid, {columns} FROM "{name}"'  # noqa: S608
     first, last = 0, None
-    for row in _until_damage(db, f"{sql} ORDER BY rowid"):
-        first = row[0]
-        yield row
-    for row in _until_damage(db, f"{sql} WHERE rowid > {first} ORDER BY rowid DESC"):
-        last = row[0]
-        yield row
-    upto = first + _GAP if last is None else min(last, first + _GAP)
-    for number in range(first + 1, upto):
-        yield from _until_damage(db, f"{sql} WHERE rowid = {number}")
+    try:
+        for row in db.execute(f"{sql} ORDER BY rowid"):
+            first = row[0]
+            yield row
+    except sqlite3.Error:
+        for row in _until_damage(db, f"{sql} WHERE rowid > {first} ORDER BY rowid DESC"):
+            last = row[0]
+            yield row
+        for number in range(first + 1, min(last or first + _GAP, first + _GAP)):
+            yield from _until_damage(db, f"{sql} WHERE rowid = {number}")
 
 
 def _until_damage(db: sqlite3.Connection, sql: str) -> Iterator[Row]:

@@ -26,7 +26,8 @@ def look_at_packages(directory: Path) -> list[Finding]:
         sessions = store.sessions()
     finally:
         store.close()
-    used: dict[str, str] = sessions[-1]["packages"] if sessions else {}
+    packages: dict[str, str] = sessions[-1]["packages"] if sessions else {}
+    used = {name: wanted for name, wanted in packages.items() if wanted}  # kernels of no package have no version
     found = [f for name, wanted in sorted(used.items()) if (f := _look_at_package(name, wanted)) is not None]
     if used and not found:
         found = [ok("packages", "as in the last session: " + ", ".join(f"{n} {v}" for n, v in sorted(used.items())))]
