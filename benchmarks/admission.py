@@ -111,7 +111,8 @@ def run(
             known.append((case.sample, case.label))
         counts[case.kind, reason is not None] += 1
         if verbose and (reason is None) == bool(case.kind):
-            what = f"{case.kind} let pass" if reason is None else f"good one stopped: {reason}"
+            off = float(case.label["energy"] - case.truth["energy"])
+            what = f"{case.kind}, {off:+.3f} eV off, let pass" if reason is None else f"good one stopped: {reason}"
             print(f"    label {place}{' (stretched)' if case.stretched else ''}: {what}", file=sys.stderr)
     return counts
 
