@@ -10,8 +10,8 @@ import time
 from pathlib import Path
 
 import pytest
-
 from pal_core.runtime.launch import find_mpiexec
+
 from pal_core.transport.survival import can_survive, survival_options
 
 PROGRAM = Path(__file__).parent / "lost_ranks.py"

@@ -388,8 +388,8 @@ class Selection(Kernel, ABC):
 class LabelCheck(Kernel, ABC):
     """Admits or quarantines labels before anything is trained on them.
 
-    A check that remembers earlier labels tells them by `snapshot`: a resumed run then judges as the uninterrupted
-    one. It must not let labels that it refused sway it for good: a refused label may be computed again.
+    `check` judges, `remember` takes in what was admitted. A check with a memory tells it by `snapshot`: a resumed run
+    then judges as the uninterrupted one. Refused labels must not sway it for good: they may be computed again.
     """
 
     @abstractmethod
@@ -408,3 +408,6 @@ class LabelCheck(Kernel, ABC):
         str or None
             A sentence with the numbers that show it: what was found, and what is allowed.
         """
+
+    def remember(self, sample: Sample, label: Label) -> None:
+        """Learn from a label that every check of the run has let pass, to judge later ones by it."""

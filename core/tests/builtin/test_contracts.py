@@ -9,7 +9,7 @@ import numpy as np
 from pal_core.builtin.schema import LABEL, SAMPLE
 from pal_core.builtin.surface import muller_brown
 from pal_core.data import Batch
-from pal_core.kernels import Feedback, Sample
+from pal_core.kernels import Expected, Feedback, Sample
 from pal_core.testing import (
     GeneratorContract,
     LabelCheckContract,
@@ -88,3 +88,31 @@ class TestFinite(LabelCheckContract):
         forces = np.ones((2, 3))
         forces[1, 2] = np.inf
         return {"energy": {**self.label(), "energy": np.array(np.nan)}, "force": {**self.label(), "forces": forces}}
+
+
+class TestResidual(LabelCheckContract):
+    plugin = PLUGIN
+    name = "pal.residual"
+    options: ClassVar = {"minimum": 10}
+
+    def sample(self) -> Sample:
+        return {"positions": np.zeros((2, 3))}
+
+    def label(self) -> Sample:
+        return {"energy": np.array(-3.0), "forces": np.ones((2, 3))}
+
+    def expected(self, sample: Sample, label: Sample) -> Expected:
+        off = 0.02 * (1 + sample["positions"][0, 0])
+        mean = {name: value + off for name, value in label.items()}
+        return Expected(mean, {name: np.full_like(value, 0.01) for name, value in label.items()})
+
+    def history(self) -> list[tuple[Sample, Sample]]:
+        return [({"positions": np.full((2, 3), i / 40)}, self.label()) for i in range(20)]
+
+    def defects(self) -> dict[str, Sample]:
+        good = self.label()
+        return {
+            "sign": {**good, "forces": -good["forces"]},
+            "hartree": {**good, "energy": good["energy"] / 27.2},
+            "truncated": {**good, "forces": good["forces"][:1]},
+        }

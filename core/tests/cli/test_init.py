@@ -43,6 +43,10 @@ class Model(KernelOptions):
 
 class Oracle(Model):
     pass
+
+class Check(KernelOptions):
+    def interface(self):
+        return Interface(ATOMS, learns=FORCES)
 """
 
 
@@ -57,6 +61,7 @@ def atoms(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> PluginHost:
     models = {Role.GENERATOR: "Walker", Role.MODEL: "Model", Role.ORACLE: "Oracle"}
     able = frozenset({"bootstrap"})
     specs = [KernelSpec(n, r, "nowhere:X", f"atoms_options:{models[r]}", capabilities=able) for n, r in names.items()]
+    specs.append(KernelSpec("ase.trustworthy", Role.CHECK, "nowhere:X", "atoms_options:Check"))
     module.pal_kernels = hookimpl(lambda: specs)
     return PluginHost.of({"pal": plugin, "atoms": module})
 
@@ -76,7 +81,7 @@ def test_every_key_of_every_table_is_there_with_its_meaning(pal, tmp_path):
     text = (tmp_path / "x.toml").read_text()
     for name, kind in TABLES.items():
         assert f"[{name}]" in text
-        part = text.split(f"[{name}]\n")[1] if f"\n[{name}]\n" in text else text.split(f"# [[{name}]]\n")[1]
+        part = text.split(f"[{name}]\n")[1] if f"\n[{name}]\n" in text else text.split(f"[[{name}]]\n")[1]
         for key in kind.model_fields.keys() - {"options"}:
             assert re.search(rf"^(# )?{key} = .+# .+", part.split("\n\n# ")[0], re.MULTILINE), f"{name}.{key}"
     assert "# temperature = 20.0              # temperature times Boltzmann's constant" in text
@@ -99,6 +104,15 @@ def test_installed_atomistic_kernels_come_before_toys_and_what_is_missing_is_sai
     assert 'structure = "start.xyz"           # REQUIRED: start structure' in (tmp_path / "x.toml").read_text()
     assert 'field = "forces"' in (tmp_path / "x.toml").read_text()
     assert "next: pal check x.toml" in result.stdout
+
+
+def test_checks_that_fit_are_written(pal, atoms, tmp_path):
+    assert pal("init", "x.toml", host=atoms).exit_code == 0
+    checks = tomllib.loads((tmp_path / "x.toml").read_text())["check"]
+    assert [check["kernel"] for check in checks] == ["ase.trustworthy", "pal.residual"]
+    pal("init", "y.toml", "--generator", "pal.toy-walker", host=atoms)
+    checks = tomllib.loads((tmp_path / "y.toml").read_text())["check"]
+    assert [check["kernel"] for check in checks] == ["pal.finite", "pal.residual"]
 
 
 def test_missing_files_are_named(pal, tmp_path, monkeypatch):

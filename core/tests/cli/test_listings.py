@@ -159,7 +159,8 @@ def test_unknown_kernel_ends_with_one_message(pal):
     assert result.exit_code == 2
     assert result.stdout == ""
     assert result.stderr == (
-        "error: found 'pal.treshold', expected a kernel of an installed plugin\n  did you mean 'pal.threshold'?\n"
+        "error: found 'pal.treshold', expected a kernel of an installed plugin\n"
+        "  did you mean 'pal.threshold' or 'pal.residual'?\n"
     )
 
 

@@ -296,6 +296,7 @@ class Suspicious(LabelCheck):
 
     def __init__(self, options: CheckOptions, context) -> None:
         super().__init__(options, context)
+        self.admitted: list[float] = []
         if options.how == "build":
             raise ValueError("no check today")
 
@@ -305,3 +306,18 @@ class Suspicious(LabelCheck):
         if self.options.how == "note":
             self.context.note("had a look")
         return f"energy {float(label['energy']):.1f}" if label["energy"] < self.options.below else None
+
+    def remember(self, sample: Sample, label: Label) -> None:
+        if self.options.how == "remember":
+            raise ZeroDivisionError("one over nothing")
+        self.admitted.append(float(label["energy"]))
+
+    def snapshot(self) -> State:
+        if self.options.how == "snapshot":
+            raise ZeroDivisionError("one over nothing")
+        return {"admitted": np.array(self.admitted)}
+
+    def restore(self, state: State) -> None:
+        if self.options.how == "restore":
+            raise ZeroDivisionError("one over nothing")
+        self.admitted = state["admitted"].tolist()

@@ -1,4 +1,4 @@
-"""The plugin `pal`: toy kernels, selections for every model, a label check and a file format."""
+"""The plugin `pal`: toy kernels, selections and label checks for every model, and a file format."""
 
 from __future__ import annotations
 
@@ -64,12 +64,19 @@ _CHECKS = (
         "pal_core.options:KernelOptions",
         "Quarantines labels that are not finite",
     ),
+    KernelSpec(
+        "pal.residual",
+        Role.CHECK,
+        "pal_core.builtin.residual:Residual",
+        "pal_core.builtin.check_options:ResidualOptions",
+        "Quarantines labels much further from the committee's mean than others have been",
+    ),
 )
 
 
 @hookimpl
 def pal_kernels() -> tuple[KernelSpec, ...]:
-    """Toy kernels, selections and the check."""
+    """Toy kernels, selections and checks."""
     return _TOYS + _SELECTIONS + _CHECKS
 
 

@@ -26,7 +26,7 @@ def init(context: click.Context, /, file: Path, force: bool, **wanted: str | Non
     Kernels that are not given are chosen to fit the others: atomistic ones if enough of them are installed, toys
     otherwise. Every key is there with its default, unit and meaning.
     """
-    from pal_core.cli.init_kernels import choose
+    from pal_core.cli.init_kernels import checks_for, choose
     from pal_core.cli.init_text import settings_text
 
     if file.exists() and not force:
@@ -35,7 +35,7 @@ def init(context: click.Context, /, file: Path, force: bool, **wanted: str | Non
         raise CannotWrite(f"there is no folder {file.parent}", "make it first")
     host = host_of(context)
     chosen = choose(host, wanted, file.resolve().parent)
-    file.write_text(settings_text(host, chosen), encoding="utf-8")
+    file.write_text(settings_text(host, chosen, checks_for(host, chosen)), encoding="utf-8")
     click.echo(f"{file} written: {', '.join(spec.name for spec in chosen.values())}")
     try:
         load(file, host)

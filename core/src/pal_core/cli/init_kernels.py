@@ -12,7 +12,7 @@ from pal_core.options import Interface
 from pal_core.plugins.host import PluginHost
 from pal_core.spec import KernelSpec, Role
 
-__all__ = ["choose"]
+__all__ = ["checks_for", "choose"]
 
 ROLES = (Role.GENERATOR, Role.MODEL, Role.ORACLE)
 
@@ -22,6 +22,9 @@ _PREFERRED = {
     Role.MODEL: ("schnet.committee", "mace.committee", "nequip.committee"),
     Role.ORACLE: ("xtb.gfn2", "xtb.gfn1"),
 }
+
+# One of each, the best first.
+_CHECKS = (("ase.trustworthy", "pal.finite"), ("pal.residual",))
 
 
 def choose(host: PluginHost, wanted: Mapping[str, str | None], base: Path) -> dict[str, KernelSpec]:
@@ -54,6 +57,26 @@ def choose(host: PluginHost, wanted: Mapping[str, str | None], base: Path) -> di
     # Without a fitting three the wishes are written down as they are; the check that follows says what is wrong.
     trio = next(fitting, tuple(found[0] for found in candidates))
     return {spec.role.value: spec for spec in trio}
+
+
+def checks_for(host: PluginHost, chosen: Mapping[str, KernelSpec]) -> list[KernelSpec]:
+    """Label checks for these kernels: the best one that reads their fields, and the one against the committee."""
+    generator, oracle = _interface(host, chosen["generator"]), _interface(host, chosen["oracle"])
+    found = []
+    for names in _CHECKS:
+        installed = {spec.name: spec for spec in host.kernels(Role.CHECK)}
+        fitting = [installed[n] for n in names if n in installed and _reads(host, installed[n], generator, oracle)]
+        found += fitting[:1]
+    return found
+
+
+def _reads(host: PluginHost, check: KernelSpec, generator: Interface | None, oracle: Interface | None) -> bool:
+    """Whether a check finds what it reads; one that reads nothing by name always does."""
+    wants = _interface(host, check)
+    if wants is None:
+        return False
+    samples, labels = generator.produces if generator else {}, oracle.produces if oracle else {}
+    return not [*wants.consumes.unmet_by(samples), *wants.labels.unmet_by(labels)]
 
 
 def _ranked(host: PluginHost, role: Role) -> list[KernelSpec]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from pydantic import BaseModel
@@ -42,21 +42,26 @@ _HEADINGS = {
 }
 
 
-def settings_text(host: PluginHost, chosen: Mapping[str, KernelSpec]) -> str:
-    """A settings file for three kernels, with every key, its default, unit and meaning.
+def settings_text(host: PluginHost, chosen: Mapping[str, KernelSpec], checks: Sequence[KernelSpec]) -> str:
+    """A settings file for three kernels and label checks, with every key, its default, unit and meaning.
 
     Parameters
     ----------
     host : PluginHost
     chosen : mapping of str to KernelSpec
         Kernels of the tables ``generator``, ``model`` and ``oracle``.
+    checks : sequence of KernelSpec
+        Kernels of the tables ``check``.
     """
     specs = {**chosen, "selection": host.find_kernel("pal.threshold")}
     given = {"selection": _threshold(host, chosen["model"])}
     parts = [_HEAD]
     for name, kind in TABLES.items():
-        if name in ("check", "placement"):
+        if name == "placement":
             parts.append(_commented_array(name, kind))
+            continue
+        if name == "check":
+            parts.append(_check_tables(host, checks))
             continue
         lines = [f"# {_HEADINGS[name]}", f"[{name}]"]
         if name in specs:
@@ -95,8 +100,18 @@ def _line(text: str, comment: str) -> str:
 def _commented_array(name: str, kind: type[BaseModel]) -> str:
     """An array of tables that is empty by default."""
     keys = [o for o in options_of(kind) if o.name != "options"]
-    shown = {"kernel": "pal.finite"} if name == "check" else {}
-    return "\n".join([f"# {_HEADINGS[name]}", f"# [[{name}]]", *_lines(keys, shown, commented=True)]) + "\n"
+    return "\n".join([f"# {_HEADINGS[name]}", f"# [[{name}]]", *_lines(keys, {}, commented=True)]) + "\n"
+
+
+def _check_tables(host: PluginHost, checks: Sequence[KernelSpec]) -> str:
+    """A table for every check."""
+    lines = [f"# {_HEADINGS['check']}"]
+    for spec in checks:
+        options = options_of(host.load_options(spec))
+        lines += ["[[check]]", _kernel_line(host, spec)]
+        lines += ["", "[check.options]", *_lines(options, {})] if options else []
+        lines.append("")
+    return "\n".join(lines)
 
 
 def _threshold(host: PluginHost, model: KernelSpec) -> dict[str, Any]:

@@ -19,6 +19,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "status": ("pal_core.cli.status:status", "Show how a run is doing."),
     "stop": ("pal_core.cli.stop:stop", "Ask a run to end."),
     "doctor": ("pal_core.cli.doctor:doctor", "Look for damage in a run directory, and repair it."),
+    "labels": ("pal_core.cli.labels:labels", "Look at labels that were set aside, and decide about them."),
     "export": ("pal_core.cli.export:export", "Write a run's labelled samples to a file."),
     "evaluate": ("pal_core.cli.evaluate:evaluate", "Measure a run's models on labelled samples."),
     "plugins": ("pal_core.cli.plugins:plugins", "List the installed plugins."),

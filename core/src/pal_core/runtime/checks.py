@@ -4,17 +4,42 @@ from __future__ import annotations
 
 import logging
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from typing import Any
 
 from pal_core import messages as m
+from pal_core.data import Field, Schema
+from pal_core.data.committee import as_floats
 from pal_core.errors import PalError
 from pal_core.kernels import Context, Expected, Label, LabelCheck, Sample, State
 from pal_core.runtime.host import Setup, close_all
 from pal_core.settings.kernels import ResolvedKernel
 
-__all__ = ["CheckRaised", "Checks"]
+__all__ = ["CheckRaised", "Checks", "expected_columns", "expected_from", "expected_schema"]
 
 _log = logging.getLogger("pal.manager")
+
+
+_STD = ".std"
+
+
+def expected_schema(predicted: Schema) -> Schema:
+    """Columns in which a store keeps what the committee expected: every predicted field, and its deviation."""
+    floats = as_floats(predicted)
+    return Schema([*floats.values(), *(Field(f.name + _STD, "float64", f.shape, f.unit) for f in floats.values())])
+
+
+def expected_columns(mean: Mapping[str, Any], std: Mapping[str, Any]) -> dict[str, Any]:
+    """One sample's values of `expected_schema`."""
+    return {**mean, **{name + _STD: value for name, value in std.items()}}
+
+
+def expected_from(columns: Mapping[str, Any] | None, version: int) -> Expected | None:
+    """Undo `expected_columns`."""
+    if columns is None:
+        return None
+    mean = {name: value for name, value in columns.items() if not name.endswith(_STD)}
+    return Expected(mean, {name: columns[name + _STD] for name in mean}, version)
 
 
 class CheckRaised(Exception):
@@ -60,7 +85,24 @@ class Checks:
                 raise _raised(kernel, error) from error
             if reason is not None:
                 return reason
+        self.remember(sample, label)
         return None
+
+    def remember(self, sample: Sample, label: Label) -> None:
+        """Tell all checks of a label that is admitted: they judge later ones by it.
+
+        `objection` does so by itself for what it lets pass.
+
+        Raises
+        ------
+        CheckRaised
+            If a check raises.
+        """
+        for kernel, check in self._checks:
+            try:
+                check.remember(sample, label)
+            except Exception as error:
+                raise _raised(kernel, error) from error
 
     def snapshot(self) -> State:
         """What all checks remember, under ``<number>/<kernel>/<name>``.

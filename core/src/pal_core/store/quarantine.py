@@ -8,7 +8,7 @@ from typing import Any
 
 from pal_core.store.database import StoreError
 from pal_core.store.samples import Samples
-from pal_core.store.tables import pack
+from pal_core.store.tables import pack, unpack
 
 __all__ = ["Quarantine"]
 
@@ -72,6 +72,11 @@ class Quarantine(Samples):
         columns = "number, host, time, seconds, failure, text, evidence"
         return self._records(f"SELECT {columns} FROM attempts WHERE sample = ? ORDER BY id", [number])  # noqa: S608
 
+    def suspicious(self, number: int) -> dict[str, Any] | None:
+        """The label for which a sample was set aside; None if there is none."""
+        rows = self._run("SELECT data FROM quarantine WHERE sample = ? AND data IS NOT NULL", [number])
+        return dict(unpack(self.schemas[1], rows[0])[0]) if rows else None
+
     def requeue(self, numbers: Iterable[int]) -> None:
         """Let samples wait for a label again; their attempts so far don't count against them any more."""
         self._settle(numbers, "requeued", self._requeue)
@@ -102,7 +107,9 @@ class Quarantine(Samples):
         numbers = list(numbers)
         others = [n for n in numbers if self._state(n) != "quarantined"]
         if others:
-            raise StoreError(f"{self.path}: not in quarantine: {_listed(others)}", "see which are: pal status RUN")
+            raise StoreError(
+                f"{self.path}: not in quarantine: {_listed(others)}", f"see which are: pal labels list {self.directory}"
+            )
         for number in numbers:
             self._write("UPDATE quarantine SET settled = ? WHERE sample = ?", how, number)
             one(number)

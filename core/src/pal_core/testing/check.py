@@ -66,6 +66,7 @@ class LabelCheckContract(KernelContract, ABC):
         for sample, label in self.history():
             found = check.check(frozen(sample), frozen(label), self.expected(sample, label))
             assert found is None, f"a good label of the history was refused: {found}"
+            check.remember(frozen(sample), frozen(label))
         return check
 
     def verdict(self, check: Any, label: Label) -> Any:
@@ -108,5 +109,6 @@ class LabelCheckContract(KernelContract, ABC):
         for label in (self.label(), *self.defects().values()):
             mine = copied(label)
             check.check(sample, mine, self.expected(sample, self.label()))
+            check.remember(sample, mine)
             assert same(mine, label), "the check changed the label"
             assert same(sample, self.sample()), "the check changed the sample"

@@ -1,17 +1,14 @@
-"""Checks that every label passes before anything is trained on it."""
+"""Checks that look at one label alone."""
 
 from __future__ import annotations
 
-from collections import defaultdict, deque
-from dataclasses import dataclass
-
 import numpy as np
 from numpy.typing import NDArray
-from pal_core.kernels import Context, Label, LabelCheck, Sample
+from pal_core.kernels import Context, Expected, Label, LabelCheck, Sample
 
-from pal_ase.label_options import ConsistentOptions, FiniteOptions, PlausibleOptions
+from pal_ase.check_options import FiniteOptions, PlausibleOptions
 
-__all__ = ["Consistent", "Finite", "Plausible"]
+__all__ = ["Finite", "Plausible"]
 
 Floats = NDArray[np.float64]
 
@@ -21,33 +18,60 @@ class Finite(LabelCheck):
 
     Options = FiniteOptions
 
-    def check(self, sample: Sample, label: Label) -> str | None:
+    def check(self, sample: Sample, label: Label, expected: Expected | None) -> str | None:
         """Fields that are not finite, or None."""
         bad = [name for name, value in label.items() if not np.isfinite(value).all()]
         return f"not finite: {', '.join(bad)}" if bad else None
 
 
 class Plausible(LabelCheck):
-    """Forces that are too large, don't add up to zero, or were zeroed by constraints."""
+    """What no calculation gives: forces on other atoms, too large, zeroed, or that would push or turn a free molecule.
+
+    Notes
+    -----
+    Energies don't change when everything is moved or turned, so forces add up to zero, and in an isolated molecule so
+    do their torques. Forces listed in another order of the atoms than the positions keep the sum, but not the torque.
+    The torque is divided by the number of atoms and the radius of gyration, so that it has the unit of a force and
+    both sums have one limit.
+    """
 
     Options = PlausibleOptions
 
-    def check(self, sample: Sample, label: Label) -> str | None:
-        """What is implausible about the forces, or None."""
-        forces = np.asarray(label["forces"], np.float64)
+    def __init__(self, options: PlausibleOptions, context: Context) -> None:
+        super().__init__(options, context)
+        self.options: PlausibleOptions = options
+
+    def check(self, sample: Sample, label: Label, expected: Expected | None) -> str | None:
+        """What is implausible about the label, or None."""
+        forces, positions = np.asarray(label["forces"], np.float64), np.asarray(sample["positions"], np.float64)
+        if forces.shape != positions.shape:
+            return f"forces have the shape {forces.shape}, the positions {positions.shape}"
         if not len(forces):
             return None
+        free = not np.any(sample["pbc"])
         size = np.linalg.norm(forces, axis=1)
-        return self._zeroed(size) or self._huge(size) or self._net(forces)
-
-    def _zeroed(self, size: Floats) -> str | None:
-        zero = size == 0.0
-        if not self.options.zeroed or zero.all() or not zero.any():
-            return None
         return (
-            f"{int(zero.sum())} of {len(size)} atoms, the first of them number {int(np.argmax(zero))}, have exactly no "
-            "force, as if a constraint had been applied (option zeroed)"
+            self._zeroed(size, float(label["energy"]), free)
+            or self._huge(size)
+            or self._net(forces)
+            or (self._torque(positions, forces) if free else None)
         )
+
+    def _zeroed(self, size: Floats, energy: float, free: bool) -> str | None:
+        zero = size == 0.0
+        if not self.options.zeroed or not zero.any():
+            return None
+        if not zero.all():
+            return (
+                f"{int(zero.sum())} of {len(size)} atoms, the first of them number {int(np.argmax(zero))}, have "
+                "exactly no force, as if a constraint had been applied (option zeroed)"
+            )
+        if energy == 0.0:
+            return "energy and forces are exactly zero (option zeroed)"
+        # A perfect crystal has none by symmetry; a molecule only to within rounding.
+        if free and len(size) > 1:
+            return f"the forces on all {len(size)} atoms are exactly zero (option zeroed)"
+        return None
 
     def _huge(self, size: Floats) -> str | None:
         limit = self.options.max_force
@@ -64,66 +88,17 @@ class Plausible(LabelCheck):
             return None
         return f"the forces add up to {found:.3g} eV/Å per atom, limit {limit:g} (option net_force)"
 
-
-@dataclass(frozen=True)
-class _Known:
-    positions: Floats
-    cell: Floats
-    energy: float
-    forces: Floats
-
-
-class Consistent(LabelCheck):
-    """Energy differences between neighbouring labels must be the work of their forces.
-
-    Notes
-    -----
-    Along the straight line from structure a to b, displaced by d, the energy changes by ``-∫ F·d``. Where the force
-    along the line is monotonic, the change lies between ``-Fa·d`` and ``-Fb·d`` (mean value theorem). A label is
-    refused when it lies outside of these bounds by more than the tolerance for more than half of the earlier labels
-    within reach: units mixed up, another electronic state, forces of another structure, a wrong sign. Without a
-    neighbour nothing is said. Memory begins anew with each start of a run.
-    """
-
-    Options = ConsistentOptions
-
-    def __init__(self, options: ConsistentOptions, context: Context) -> None:
-        super().__init__(options, context)
-        self._known: dict[bytes, deque[_Known]] = defaultdict(lambda: deque(maxlen=options.memory))
-
-    def check(self, sample: Sample, label: Label) -> str | None:
-        """The most glaring contradiction to a neighbour, or None."""
-        composition = b"/".join(np.asarray(sample[n]).tobytes() for n in ("numbers", "pbc", "charge", "multiplicity"))
-        new = _Known(
-            np.array(sample["positions"], np.float64),
-            np.array(sample["cell"], np.float64),
-            float(label["energy"]),
-            np.array(label["forces"], np.float64),
-        )
-        known = self._known[composition]
-        near = [k for k in known if np.array_equal(k.cell, new.cell)]
-        problem = self._compare(new, near) if near else None
-        if problem is None and np.isfinite(new.energy) and np.isfinite(new.forces).all():
-            known.append(new)
-        return problem
-
-    def _compare(self, new: _Known, known: list[_Known]) -> str | None:
-        moved = new.positions - np.stack([k.positions for k in known])
-        apart = np.sqrt(np.einsum("kij,kij->ki", moved, moved).max(axis=1, initial=0.0))
-        near = np.flatnonzero(apart <= self.options.reach)
-        if not len(near):
+    def _torque(self, positions: Floats, forces: Floats) -> str | None:
+        limit = self.options.net_torque
+        arms = positions - positions.mean(axis=0)
+        radius = float(np.sqrt(np.square(arms).sum() / len(arms)))
+        if not limit or radius == 0.0:
             return None
-        moved = moved[near]
-        change = new.energy - np.array([known[k].energy for k in near])
-        before = -np.einsum("kij,kij->k", np.stack([known[k].forces for k in near]), moved)
-        after = -np.einsum("ij,kij->k", new.forces, moved)
-        low, high = np.minimum(before, after), np.maximum(before, after)
-        excess = np.maximum(low - change, change - high)
-        # Written so that NaN is refused.
-        if 2 * int((~(excess <= self.options.tolerance)).sum()) <= len(near):
+        found = float(np.linalg.norm(np.cross(arms, forces).sum(axis=0))) / (len(arms) * radius)
+        if found <= limit:
             return None
-        k = int(np.argmax(excess))
         return (
-            f"energy differs by {change[k]:.3f} eV from that of a label {apart[near[k]]:.2f} Å away, the forces allow "
-            f"{low[k]:.3f} to {high[k]:.3f} eV (option tolerance)"
+            f"the forces would turn the free molecule: their torques add up to {found:.3g} eV/Å per atom and radius of "
+            f"gyration, limit {limit:g}; forces of another order of the atoms or another geometry do that "
+            "(option net_torque)"
         )

@@ -1,4 +1,4 @@
-"""Options of the oracle and the label checks. Light: imports no ASE."""
+"""Options of the oracle. Light: imports no ASE."""
 
 from __future__ import annotations
 
@@ -6,14 +6,12 @@ from pathlib import Path
 from typing import Any, Literal
 
 from pal_core.options import Interface, KernelOptions
-from pydantic import Field, NonNegativeFloat, PositiveFloat, PositiveInt, field_validator
+from pydantic import Field, field_validator
 
-from pal_ase.schema import LABEL, SAMPLE, label_schema
+from pal_ase.schema import SAMPLE, label_schema
 from pal_ase.targets import check_target
 
-__all__ = ["CalculatorOptions", "ConsistentOptions", "FiniteOptions", "PlausibleOptions"]
-
-FORCE: dict[str, Any] = {"unit": "eV/Å"}
+__all__ = ["CalculatorOptions"]
 
 
 class CalculatorOptions(KernelOptions):
@@ -45,47 +43,3 @@ class CalculatorOptions(KernelOptions):
     def interface(self) -> Interface:
         """Reads structures, gives energy, forces and, where asked for, stress."""
         return Interface(consumes=SAMPLE, produces=label_schema(self.stress))
-
-
-class FiniteOptions(KernelOptions):
-    """Options of `ase.finite`."""
-
-    def interface(self) -> Interface:
-        """Reads all labels there are; asks for energy and forces."""
-        return Interface(learns=LABEL)
-
-
-class PlausibleOptions(KernelOptions):
-    """Options of `ase.plausible`."""
-
-    max_force: NonNegativeFloat = Field(
-        50.0, description="largest force on an atom; 0: no limit", json_schema_extra=FORCE
-    )
-    net_force: NonNegativeFloat = Field(
-        0.02,
-        description="largest sum of all forces per atom; 0: no limit, e.g. in external fields",
-        json_schema_extra=FORCE,
-    )
-    zeroed: bool = Field(
-        True, description="refuse labels in which some atoms have no force at all and others have, as with fixed atoms"
-    )
-
-    def interface(self) -> Interface:
-        """Reads forces."""
-        return Interface(consumes=SAMPLE.pick(["numbers"]), learns=LABEL.pick(["forces"]))
-
-
-class ConsistentOptions(KernelOptions):
-    """Options of `ase.consistent`."""
-
-    reach: PositiveFloat = Field(
-        0.25, description="labels are compared when no atom is further apart than this", json_schema_extra={"unit": "Å"}
-    )
-    tolerance: PositiveFloat = Field(
-        0.1, description="allowed difference beyond the bounds that forces set", json_schema_extra={"unit": "eV"}
-    )
-    memory: PositiveInt = Field(256, description="latest labels of each composition that are kept for comparison")
-
-    def interface(self) -> Interface:
-        """Reads structures, energy and forces."""
-        return Interface(consumes=SAMPLE, learns=LABEL)

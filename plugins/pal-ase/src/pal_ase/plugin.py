@@ -55,20 +55,22 @@ def pal_kernels() -> Iterable[KernelSpec]:
 
 
 def _checks() -> list[KernelSpec]:
-    summaries = {
-        "finite": "refuses labels with NaN or infinity",
-        "plausible": "refuses huge forces, net forces, forces zeroed by constraints",
-        "consistent": "refuses energies that contradict the forces of neighbouring labels",
-    }
     return [
         KernelSpec(
-            f"ase.{name}",
+            f"ase.{name.lower()}",
             Role.CHECK,
-            f"pal_ase.checks:{name.capitalize()}",
-            f"pal_ase.label_options:{name.capitalize()}Options",
+            f"pal_ase.{module}:{name}",
+            f"pal_ase.check_options:{name}Options",
             summary,
         )
-        for name, summary in summaries.items()
+        for module, name, summary in (
+            ("trustworthy", "Trustworthy", "every check of this package in one: the one to take"),
+            ("checks", "Finite", "refuses labels with NaN or infinity"),
+            ("checks", "Plausible", "refuses huge, zeroed or mixed-up forces, net forces and torques"),
+            ("records", "Fresh", "refuses stale results and geometries that come again"),
+            ("records", "Level", "refuses energies far from those of other labels of the composition"),
+            ("consistency", "Consistent", "refuses energies that contradict the forces of neighbouring labels"),
+        )
     ]
 
 
