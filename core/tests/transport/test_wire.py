@@ -63,7 +63,8 @@ def values(hint: Any) -> st.SearchStrategy[Any]:
         return st.lists(values(args[0]), max_size=3).map(tuple)
     if origin is Mapping:
         return st.dictionaries(st.text(max_size=5), values(args[1]), max_size=3)
-    plain = {int: st.integers(), float: st.floats(), str: st.text(), Batch: batches(), type(None): st.none()}
+    plain = {bool: st.booleans(), int: st.integers(), float: st.floats(), str: st.text()}
+    plain |= {Batch: batches(), type(None): st.none()}
     return plain[hint]
 
 
