@@ -6,7 +6,6 @@ import time
 from dataclasses import replace
 
 import numpy as np
-import pytest
 from worlds import labels_of, make_setup, odd, points, started
 
 from pal_core import messages as m
