@@ -192,6 +192,13 @@ class Counter(Generator):
         self.closed = True
 
 
+class Unseeded(Counter):
+    """Proposes what nobody can repeat."""
+
+    def bootstrap(self) -> Sample:
+        return {"x": np.random.default_rng().standard_normal(2)}
+
+
 class ClumsyOptions(CounterOptions):
     fails: str = Field("", description="method that raises, or 'nan': then what it proposes is no number")
     who: int = Field(-1, description="walker that fails; -1: all of them")
