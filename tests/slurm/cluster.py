@@ -141,9 +141,7 @@ class Cluster:
 
     def ask(self, *command: str) -> str:
         """Output of one of Slurm's programs."""
-        done = subprocess.run(
-            command, env=self.environment, capture_output=True, text=True, timeout=30, check=False
-        )
+        done = subprocess.run(command, env=self.environment, capture_output=True, text=True, timeout=30, check=False)
         return done.stdout
 
     def states(self) -> list[str]:

@@ -199,14 +199,15 @@ class TrainingHost(Host):
             member.rest()
             return
         member.epoch, member.metrics = result.number, dict(result.metrics)
-        member.epochs_in_round += 1
-        member.unpublished += 1
-        if member.unpublished >= self.options.publish_every and not self._publish(index, member):
-            return
+        if result.whole:
+            self.count(epochs=1)
+            member.epochs_in_round += 1
+            member.unpublished += 1
+            if member.unpublished >= self.options.publish_every and not self._publish(index, member):
+                return
         if now - member.told > TELL_EVERY:
             member.told = now
             self.post("manager", m.EpochDone(index, member.held.version, member.epoch, member.metrics))
-        self.count(epochs=1)
 
     def _publish(self, index: int, member: _Member) -> bool:
         """Hand the member's weights to prediction; False if they are not finite: then the member has begun anew."""
