@@ -12,6 +12,7 @@ import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import ClassVar
 
 import numpy as np
 from pydantic import Field
@@ -310,6 +311,33 @@ class Nonsense(Script):
         output = super().predict(batch)
         output.columns["energy"][:] = np.nan
         return output
+
+
+class HalfNonsense(Script):
+    """Member 1 predicts a gradient that is no number."""
+
+    Options = ScriptOptions
+
+    def predict(self, batch: Batch) -> Batch:
+        output = super().predict(batch)
+        if self.context.index == 1:
+            output.columns["gradient"][:, 1] = np.inf
+        return output
+
+
+class Moody(Script):
+    """Training raises once a round, after an epoch."""
+
+    Options = ScriptOptions
+    failed: ClassVar[set[int]] = set()
+
+    def train(self) -> Iterator[Epoch | Stop]:
+        epochs = super().train()
+        yield next(epochs)
+        if len(self.points) not in Moody.failed:
+            Moody.failed.add(len(self.points))
+            raise ArithmeticError("not in the mood")
+        yield from epochs
 
 
 class JudgeOptions(KernelOptions):

@@ -190,6 +190,15 @@ class TestTraining:
         assert [f.what for f in out.of(m.Fault)] == [what] * 2
         assert out.one(m.Broken).what == what
 
+    def test_training_that_diverges_in_every_round_ends_the_run(self, tmp_path):
+        host, out = trainer(tmp_path, epochs=3, fails="divergence", training={"resets": 2})
+        for number in (1, 2, 3, 4):
+            host.receive("manager", release(number))
+            work(host)
+        assert [r.round for r in out.of(m.RoundEnded)] == [1, 2]
+        assert len(out.of(m.Fault)) == 2
+        assert out.one(m.Broken).what.endswith("are not finite: trained")
+
     def test_divergence_now_and_then_is_survived_and_the_round_ends_with_finite_weights(self, tmp_path, monkeypatch):
         host, out = trainer(tmp_path, epochs=ENDLESS, training={"publish_every": 2})
         host.receive("manager", release(1))

@@ -172,6 +172,7 @@ class TrainingHost(Host):
         count = f"{member.faults} of {self.options.resets} in a row"
         self.report(cause, f"member {index} trains on from its last weights ({count})")
         member.rest()
+        member.unpublished = 0
         member.model.close()
         member.model = self.setup.build(self.kernel, self.context(index))
         for batch, validation in self._data:
@@ -217,7 +218,8 @@ class TrainingHost(Host):
             what = f"training of member {index} has led to weights that are not finite: {', '.join(broken[:3])}"
             self._faulty(index, member, FloatingPointError(what))
             return False
-        member.faults, member.unpublished = 0, 0
+        if member.unpublished:  # else nothing has been trained since an error: that is no success
+            member.faults, member.unpublished = 0, 0
         member.held = Held(state, member.held.version + 1)
         self._send(index, member.held, self.setup.plan.hosts_of_member(index))
         return True
