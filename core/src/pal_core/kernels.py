@@ -155,7 +155,7 @@ class Stop:
 
 @dataclass(frozen=True)
 class Epoch:
-    """One epoch of training (or the part of one that took a second or so).
+    """One epoch of training, or the part of one that took a second or so.
 
     Parameters
     ----------
@@ -164,10 +164,14 @@ class Epoch:
     metrics : mapping of str to float
         For example ``{"loss": …, "forces_mae": …, "validation_forces_mae": …}``; names starting with
         ``validation_`` are those of held-out samples, in the field's unit.
+    whole : bool
+        False for a part of an epoch that goes on. The engine counts and publishes whole epochs only, so that nothing
+        depends on how fast they are.
     """
 
     number: int
     metrics: Mapping[str, float] = field(default_factory=dict)
+    whole: bool = True
 
 
 class OracleFailure(Exception):
@@ -249,7 +253,8 @@ class Generator(Kernel, ABC):
     def restore(self, state: State) -> None:
         """Go on from a snapshot.
 
-        The next `propose` gets None and repeats the proposal that was outstanding, or makes the one after it.
+        The next `propose` gets None and repeats the proposal that was outstanding; then the walker goes on as it
+        would have without the break, to the last bit.
         """
 
 
@@ -305,7 +310,10 @@ class Model(Kernel, ABC):
         return self.weights()
 
     def restore(self, state: State) -> None:
-        """Go on training from a snapshot, after the data have been given by `extend`."""
+        """Go on training from a snapshot to the last bit, after the data of then have been given by `extend`.
+
+        They come in the same order as before, but in other portions.
+        """
         self.load(state)
 
 

@@ -140,3 +140,20 @@ def test_ranking_loses_no_sample(waiting, kept, asked):
 @pytest.mark.parametrize("score", [0.0, -math.inf, math.inf, HIGHEST])
 def test_known_scores_stay_as_they_are(score):
     assert Ticket(1, score=score).score == score
+
+
+def test_sample_on_which_all_oracles_have_failed_waits_for_nobody_else():
+    queue = OracleQueue(10, oracles=2)
+    for sample in (1, 2):
+        queue.put(Ticket(sample))
+    first = queue.take("a")
+    first.tried.add("a")
+    queue.land("a", 1)
+    queue.put_back(first)
+    assert queue.take("a").sample == 2  # 1 is for b
+    assert queue.take("b") is first
+    first.tried.add("b")
+    queue.land("b", 1)
+    queue.put_back(first)
+    queue.put(Ticket(3))
+    assert queue.take("b") is first

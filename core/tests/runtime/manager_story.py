@@ -7,7 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
-from worlds import Outbox, labels_of, make_setup, plugins, points
+from worlds import Outbox, labels_of, make_setup, plugins, points, predicted
 
 from pal_core import messages as m
 from pal_core.builtin.schema import LABEL
@@ -29,6 +29,7 @@ class Story:
         self.out = Outbox()
         post = post or self.out
         self.host = ManagerHost(self.setup.plan.parts[0], self.setup, post, plugins(), observers, launched=launched)
+        self.seed = 100 * self.store.session  # no later session proposes the same samples
 
     def say(self, sender: str, message: m.Message) -> None:
         self.host.receive(sender, message)
@@ -41,10 +42,17 @@ class Story:
         self.say("oracle/0", m.Inspected(()))
         return self
 
+    def bootstrap(self, count: int, seed: int = 0) -> None:
+        """The walkers' hosts propose samples without a model, half of them each."""
+        batch, half = points(count, seed), count // 2
+        parts = {"generator/0": batch.slice(0, half), "generator/1": batch.slice(half, count)}
+        for sender, part in parts.items():
+            self.say(sender, m.Candidates(np.zeros(len(part), np.int64), part))
+
     def explore(self, labels: int = 12) -> Story:
         """The bootstrap is over and the first round trained."""
         self.begin()
-        self.say("generator/0", m.Candidates(np.zeros(labels, np.int64), points(labels)))
+        self.bootstrap(labels)
         while self.flying:
             self.label(*self.flying[0])
         self.round(1)
@@ -58,7 +66,10 @@ class Story:
 
     def select(self, *energies: float) -> None:
         n = len(energies)
-        self.say("exchange", m.Selected(np.arange(n) % 4, np.array(energies), 4, points(n, seed=len(self.out))))
+        self.seed += 1
+        batch = points(n, self.seed)
+        mean, std = predicted(batch)
+        self.say("exchange", m.Selected(np.arange(n) % 4, np.array(energies), 4, batch, mean, std))
 
     @property
     def flying(self) -> list[tuple[str, int]]:
@@ -68,10 +79,15 @@ class Story:
         batch = labels_of(self.store.samples([number]))
         if energy is not None:
             batch = Batch(LABEL, {"energy": [energy], "gradient": np.zeros((1, 2))})
-        self.say(sender, m.Labelled(number, 1, batch, 0.5))
+        self.say(sender, m.Labelled(number, self.attempt(sender), batch, 0.5))
 
     def miss(self, sender: str, number: int, failure: str = "unconverged") -> None:
-        self.say(sender, m.LabelFailed(number, 1, failure, "no luck", "the last lines", 0.5))
+        self.say(sender, m.LabelFailed(number, self.attempt(sender), failure, "no luck", "the last lines", 0.5))
+
+    def attempt(self, sender: str) -> int:
+        """Number of the attempt that an oracle is at; 1 if it is idle."""
+        ticket = self.host._machine.queue.flying.get(sender)
+        return 1 if ticket is None else ticket.attempts + 1
 
     def tick(self, seconds: float = 5.0) -> None:
         self.host.tick(time.monotonic() + seconds)

@@ -12,6 +12,7 @@ import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import ClassVar
 
 import numpy as np
 from pydantic import Field
@@ -56,6 +57,10 @@ WAYS = (
 
 class HowOptions(ToyOracleOptions):
     how: str = Field("", description="what goes wrong, apart from labels")
+
+
+UNLUCKY = 13.0
+"""First coordinate of a sample that some models can't predict."""
 
 
 def _is_open(fd: int) -> bool:
@@ -188,10 +193,52 @@ class Counter(Generator):
         self.closed = True
 
 
+class Unseeded(Counter):
+    """Proposes what nobody can repeat."""
+
+    def bootstrap(self) -> Sample:
+        return {"x": np.random.default_rng().standard_normal(2)}
+
+
+class ClumsyOptions(CounterOptions):
+    fails: str = Field("", description="method that raises, or 'nan': then what it proposes is no number")
+    who: int = Field(-1, description="walker that fails; -1: all of them")
+    at: int = Field(0, description="count from which on it fails")
+
+
+class Clumsy(Counter):
+    """Counts, and fails at something."""
+
+    Options = ClumsyOptions
+
+    def _perhaps_fail(self, method: str) -> bool:
+        o = self.options
+        failing = o.fails == method and o.who in (-1, self.context.index) and self.count >= o.at
+        if failing and method != "nan":
+            raise RuntimeError(f"no {method} today")
+        return failing
+
+    def propose(self, feedback: Feedback | None) -> Sample | Stop:
+        proposal = super().propose(feedback)
+        self._perhaps_fail("propose")
+        if self._perhaps_fail("nan"):
+            return {"x": np.array([float(self.context.index), np.nan])}
+        return proposal
+
+    def bootstrap(self) -> Sample:
+        self._perhaps_fail("bootstrap")
+        return super().bootstrap()
+
+    def snapshot(self) -> State:
+        self._perhaps_fail("snapshot")
+        return super().snapshot()
+
+
 class ScriptOptions(KernelOptions):
     epochs: int = Field(3, description="epochs of a round")
     stop_at: int = Field(0, description="epoch of a round at which it asks for the end, again and again; 0: never")
-    fails: str = Field("", description="method that raises")
+    fails: str = Field("", description="method that raises, or what else goes wrong")
+    good_epochs: int = Field(0, description="epochs after which training raises or diverges, if that goes wrong")
 
     def interface(self) -> Interface:
         return Interface(SAMPLE, LABEL)
@@ -216,12 +263,16 @@ class Script(Model):
 
     def predict(self, batch: Batch) -> Batch:
         self._perhaps_fail("predict")
+        if self.options.fails == "one sample" and (batch.columns["x"][:, 0] == UNLUCKY).any():
+            raise RuntimeError("no such sample today")
         n = len(batch) - (self.options.fails == "length")
         columns = {"energy": np.full(n, self.trained), "gradient": np.zeros((n, 2)), "more": np.zeros(n)}
         return Batch(LABEL | Schema([Column("more")]), columns, size=n)
 
     def weights(self) -> State:
-        return {"trained": np.array(self.trained)}
+        self._perhaps_fail("weights")
+        diverged = self.options.fails == "divergence" and self.trained > self.options.good_epochs
+        return {"trained": np.array(np.nan if diverged else self.trained)}
 
     def load(self, weights: State) -> None:
         self._perhaps_fail("load")
@@ -239,6 +290,8 @@ class Script(Model):
             for i in range(self.options.epochs):
                 while i + 1 == self.options.stop_at:
                     yield Stop("had enough")
+                if self.trained >= self.options.good_epochs:
+                    self._perhaps_fail("epoch")
                 self.trained += 1
                 yield Epoch(int(self.trained), {"loss": 1 / self.trained})
         except GeneratorExit:
@@ -258,6 +311,33 @@ class Nonsense(Script):
         output = super().predict(batch)
         output.columns["energy"][:] = np.nan
         return output
+
+
+class HalfNonsense(Script):
+    """Member 1 predicts a gradient that is no number."""
+
+    Options = ScriptOptions
+
+    def predict(self, batch: Batch) -> Batch:
+        output = super().predict(batch)
+        if self.context.index == 1:
+            output.columns["gradient"][:, 1] = np.inf
+        return output
+
+
+class Moody(Script):
+    """Training raises once a round, after an epoch."""
+
+    Options = ScriptOptions
+    failed: ClassVar[set[int]] = set()
+
+    def train(self) -> Iterator[Epoch | Stop]:
+        epochs = super().train()
+        yield next(epochs)
+        if len(self.points) not in Moody.failed:
+            Moody.failed.add(len(self.points))
+            raise ArithmeticError("not in the mood")
+        yield from epochs
 
 
 class JudgeOptions(KernelOptions):

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+import time
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -48,7 +50,7 @@ class TestBegin:
     """The manager machine."""
 
     def test_empty_store_gives_an_empty_machine(self, store, tmp_path):
-        machine = begin(make_setup(tmp_path), store)
+        machine, *_ = begin(make_setup(tmp_path), store)
         assert machine.queue.waiting == {}
         assert (machine.tally.labels, machine.tally.steps, machine.tally.rounds) == (0, 0, 0)
         assert machine.rounds.buffer == []
@@ -61,7 +63,7 @@ class TestBegin:
         add(store, 4, label=True)
         for attempt in (1, 2, 3):
             store.add_attempt(2, attempt, "oracle/0", seconds=1.0, failure="crashed")
-        machine = begin(make_setup(tmp_path, oracle={"retries": 1}), store)
+        machine, *_ = begin(make_setup(tmp_path, oracle={"retries": 1}), store)
         found = {t.sample: (t.walker, t.score, t.attempts) for t in machine.queue.waiting.values()}
         assert found == {1: (3, math.inf, 0), 2: (3, 0.7, 1), 3: (3, HIGHEST, 0)}
 
@@ -70,31 +72,31 @@ class TestBegin:
             add(store, number, "initial", label=True)
         add(store, 3, "bootstrap", label=True)
         add(store, 4, label=True)
-        machine = begin(make_setup(tmp_path), store)
+        machine, *_ = begin(make_setup(tmp_path), store)
         assert machine.tally.labels == 2
         assert sorted(machine.rounds.buffer) == [1, 2, 3, 4]
 
     def test_steps_of_earlier_sessions_count(self, store, tmp_path):
         store.open_session("{}", {})
         store.add_history(70, 0, 0, 0)
-        assert begin(make_setup(tmp_path), store).tally.steps == 70
+        assert begin(make_setup(tmp_path), store)[0].tally.steps == 70
 
     def test_rounds_are_those_that_all_members_have_on_disk(self, store, tmp_path):
         save_rounds(tmp_path, m0=3)
-        machine = begin(make_setup(tmp_path), store)
+        machine, *_ = begin(make_setup(tmp_path), store)
         assert (machine.rounds.completed, machine.plan.trained) == (0, False)
         save_rounds(tmp_path, m1=2)
-        machine = begin(make_setup(tmp_path), store)
+        machine, *_ = begin(make_setup(tmp_path), store)
         assert (machine.rounds.completed, machine.plan.trained) == (2, True)
         assert machine.rounds.before == 2
 
     def test_weights_named_by_the_options_need_no_bootstrap(self, store, tmp_path):
-        assert begin(make_setup(tmp_path, model={"trained": True}), store).plan.trained
+        assert begin(make_setup(tmp_path, model={"trained": True}), store)[0].plan.trained
 
     def test_queue_is_left_alone_without_oracles(self, store, tmp_path):
         add(store, 1)
         setup = make_setup(tmp_path, oracle=None, training=None, data=None, stop={"labels": None, "steps": 5})
-        machine = begin(setup, store)
+        machine, *_ = begin(setup, store)
         assert machine.queue.waiting == {}
         assert machine.plan.bootstrap == 0
 
@@ -110,7 +112,7 @@ class TestBegin:
             stop={"labels": 1, "steps": 2, "rounds": 3, "wall_time": 4, "generators": "any", "training": "all",
                   "converged": {"uncertain": 0.1, "window": 20}},
         )  # fmt: skip
-        plan = begin(setup, store).plan
+        plan = begin(replace(setup, end=time.time() + 4), store)[0].plan
         assert (plan.oracles, plan.trainers) == (("oracle/0", "oracle/1", "oracle/2"), ("training/0",))
         assert (plan.walker_hosts, plan.predictors) == (
             ("generator/0", "generator/1"), ("prediction/0", "prediction/1")
@@ -119,7 +121,8 @@ class TestBegin:
         assert (plan.queue, plan.per_walker, plan.ahead, plan.rerank, plan.serial) == (50, 6, 8, True, True)
         assert (plan.startup_limit, plan.stop_limit, plan.final_time, plan.label_limit) == (11, 12, 13, 14 + 11)
         rules = plan.rules
-        assert (rules.labels, rules.steps, rules.rounds, rules.wall_time) == (1, 2, 3, 4)
+        assert (rules.labels, rules.steps, rules.rounds) == (1, 2, 3)
+        assert plan.end == pytest.approx(4, abs=0.5)
         assert (rules.uncertain, rules.window, rules.generators, rules.training) == (0.1, 20, "any", "all")
         assert (rules.walkers, rules.members) == (4, 2)
 

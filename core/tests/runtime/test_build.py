@@ -36,5 +36,5 @@ def test_hosts_send_under_their_own_address(tmp_path):
     poster(transport, "oracle/0")("manager", m.Halted())
     assert transport.receive() == [("manager", "oracle/0", m.Halted())]
     exchange = build_hosts(setup.plan.on(0), setup, transport)[0]
-    exchange.post("manager", m.Closed())
-    assert transport.receive() == [("manager", "exchange", m.Closed())]
+    exchange.post("manager", m.WalkersQuiet())
+    assert transport.receive() == [("manager", "exchange", m.WalkersQuiet())]

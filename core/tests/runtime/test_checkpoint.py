@@ -9,7 +9,6 @@ from pal_core.errors import PalError
 from pal_core.runtime import checkpoint
 from pal_core.runtime.checkpoint import (
     load_state,
-    newest_weights,
     prune_rounds,
     round_file,
     rounds_on_disk,
@@ -80,14 +79,6 @@ def test_rounds_on_disk_are_those_of_the_member_in_order_without_temporary_files
     (folder / ".round-00011.safetensors.123").touch()
     assert rounds_on_disk(tmp_path, 0) == [1, 2, 10]
     assert rounds_on_disk(tmp_path, 1) == []
-
-
-def test_newest_weights_with_their_version(tmp_path):
-    assert newest_weights(tmp_path, 0) == (None, 0)
-    fill(tmp_path, [1, 2])
-    weights, version = newest_weights(tmp_path, 0)
-    assert weights == {"n": np.array(2)}
-    assert version == 20
 
 
 @pytest.mark.parametrize(

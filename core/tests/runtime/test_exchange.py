@@ -10,8 +10,8 @@ from worlds import make_setup, odd, started
 
 from pal_core import messages as m
 from pal_core.builtin.schema import LABEL, SAMPLE
-from pal_core.data import Batch, Field, Schema
-from pal_core.runtime.exchange import ExchangeHost, _broken_samples
+from pal_core.data import Batch
+from pal_core.runtime.exchange import ExchangeHost
 from pal_core.runtime.plan import Processes
 
 WALKERS = {"generator/0": [0, 1], "generator/1": [2, 3]}
@@ -113,6 +113,8 @@ def test_selected_samples_go_to_the_manager_with_their_walkers_before_the_verdic
     chosen = out.one(m.Selected)
     assert (chosen.walkers.tolist(), chosen.score.tolist(), chosen.version) == ([3], [500], 3)
     np.testing.assert_array_equal(chosen.batch.columns["x"], [[3, 0]])
+    assert (chosen.mean.columns["energy"].tolist(), chosen.std.columns["energy"].tolist()) == ([500], [0])
+    np.testing.assert_allclose(chosen.std.columns["gradient"], np.full((1, 2), np.sqrt(0.5)))
     assert out.one(m.Verdicts).selected.tolist() == [False, True]
     kinds = [type(x) for _, x in out]
     assert kinds.index(m.Selected) < kinds.index(m.Verdicts)
@@ -135,18 +137,6 @@ def test_prediction_that_is_not_finite_is_never_trusted(exchange, bad):
     assert out.one(m.Verdicts).trusted.tolist() == [True, False]
 
 
-def test_broken_samples_of_ragged_predictions_are_found():
-    schema = Schema([Field("energy"), Field("forces", shape=("atoms", 3))])
-    forces = np.zeros((6, 3))
-    batch = Batch(schema, {"energy": np.zeros(4), "forces": forces}, [0, 2, 2, 5, 6])
-    assert _broken_samples(batch) is None
-    forces[3, 1] = np.inf
-    forces[4, 1] = -np.inf
-    assert _broken_samples(batch).tolist() == [False, False, True, False]
-    batch.columns["energy"][1] = np.nan
-    assert _broken_samples(batch).tolist() == [False, True, True, False]
-
-
 def test_progress_is_told_now_and_then(exchange):
     host, out = exchange()
     for number in range(2):
@@ -163,7 +153,7 @@ def test_lock_step_waits_for_every_walker(exchange):
     propose(host, "generator/1")
     assert out == []
     propose(host, "generator/0")
-    assert out.of(m.Predict)[0].batch.columns["x"][:, 0].tolist() == [2, 3, 0, 1]
+    assert out.of(m.Predict)[0].batch.columns["x"][:, 0].tolist() == [0, 1, 2, 3]  # not in order of arrival
 
 
 def test_ended_walkers_are_told_of_and_not_waited_for(exchange):
@@ -174,13 +164,41 @@ def test_ended_walkers_are_told_of_and_not_waited_for(exchange):
     assert len(out.of(m.Predict)) == 2
 
 
-def test_pause_holds_back_batches_until_going_on(exchange):
-    host, out = exchange()
-    host.receive("manager", m.Pause())
+def test_serial_schedule_gives_every_batch_a_turn_of_its_own_with_the_versions_to_predict_with(exchange):
+    host, out = exchange(run={"schedule": "serial"})
     propose(host, "generator/0")
     assert out == []
-    host.receive("manager", m.Resume())
+    host.receive("manager", m.Resume({"0": 3}))
+    assert [x.versions for x in out.of(m.Predict)] == [{"0": 3}] * 2
+    answer(host, 0, {0: [0, 0], 1: [0, 0]})
+    assert out.one(m.Progress) == m.Progress(2, 0, 1)  # the manager waits for it
+    propose(host, "generator/0", seq=1)
     assert len(out.of(m.Predict)) == 2
+    host.receive("manager", m.Resume({"0": 4}))
+    assert out.of(m.Predict)[-1].versions == {"0": 4}
+
+
+def test_order_for_a_snapshot_follows_the_verdicts_to_the_walkers(exchange):
+    host, out = exchange()
+    propose(host, "generator/0")
+    answer(host, 0, {0: [0, 0], 1: [0, 0]})
+    host.receive("manager", m.Snapshot(3))
+    assert [type(x) for x in out.to("generator/0")] == [m.Verdicts, m.Snapshot]
+    assert out.to("generator/1") == [m.Snapshot(3)]
+
+
+def test_batch_is_sent_again_to_a_predictor_that_was_lost_and_is_back(exchange):
+    host, out = exchange()
+    propose(host, "generator/0")
+    answer(host, 0, {1: [2, 2]})
+    host.receive("manager", m.Lost(("prediction/0",)))
+    out.clear()
+    host.receive("manager", m.Back("prediction/0", 0))
+    assert [(to, type(x)) for to, x in out] == [("prediction/0", m.Predict)]
+    answer(host, 0, {0: [4, 4]})
+    assert out.one(m.Verdicts).mean.columns["energy"].tolist() == [3, 3]
+    answer(host, 0, {1: [9, 9]})  # late, of nothing that is under way
+    assert len(out.of(m.Verdicts)) == 1
 
 
 def test_queue_is_ranked_by_its_predictions(exchange):
@@ -241,8 +259,8 @@ class TestEnding:
         propose(host, "generator/0")
         propose(host, "generator/1")
         out.clear()
-        host.receive("manager", m.Quiet())
-        assert out == [("generator/1", m.Halt())]  # its proposals were not predicted
+        host.receive("manager", m.Quiet(6))
+        assert out == [("generator/1", m.Halt(set=6))]  # its proposals were not predicted
         answer(host, 0, {0: [0, 0], 1: [0, 0]})
         assert [type(x) for x in out.to("generator/0")] == [m.Verdicts, m.Halt]
         host.receive("generator/0", m.Halted())
@@ -253,15 +271,15 @@ class TestEnding:
 
     def test_predictors_are_halted_with_the_versions_to_wait_for(self, exchange):
         host, out = exchange()
-        host.receive("manager", m.Quiet())
+        host.receive("manager", m.Quiet(6))
         for sender in WALKERS:
             host.receive(sender, m.Halted())
         out.clear()
         host.receive("manager", m.Close({"0": 7, "1": 8}))
-        assert out == [(f"prediction/{k}", m.Halt({"0": 7, "1": 8})) for k in (0, 1)]
+        assert out == [(f"prediction/{k}", m.Halt({"0": 7, "1": 8}, 6)) for k in (0, 1)]
         for k in (0, 1):
             host.receive(f"prediction/{k}", m.Halted())
-        assert out[-1] == ("manager", m.Closed())
+        assert out[-1] == ("manager", m.Halted(6))
         assert host.halted
         host.receive("manager", m.Leave())
         assert host.left

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -12,14 +13,21 @@ from pal_core import messages as m
 from pal_core.builtin.schema import LABEL
 from pal_core.data import Batch
 from pal_core.data.committee import as_floats
-from pal_core.runtime.checkpoint import load_state, walker_snapshot
 from pal_core.runtime.generator import GeneratorHost
+from pal_core.runtime.snapshots import SetReader
 
 
-def counters(folder, walkers=3, run=None, **options):
-    """A host of walkers that count, and its outbox."""
+def counters(folder, walkers=3, run=None, past=0, **options):
+    """A host of walkers that count, and its outbox; `past` is the snapshot set that they go on from."""
     table = {"kernel": odd("Counter"), "walkers": walkers, "options": options}
-    return started(GeneratorHost, make_setup(folder, generator=table, run=run or {}), "generator/0")
+    setup = replace(make_setup(folder, generator=table, run=run or {}), set=past)
+    return started(GeneratorHost, setup, "generator/0")
+
+
+def saved_counts(folder, number: int) -> list[int]:
+    """Where the walkers stand in a snapshot set."""
+    past = SetReader(folder / "run", number)
+    return [int(past.state(f"walker/{k}")["count"]) for k in range(3)]
 
 
 def verdicts(proposals: m.Proposals, trusted=True, selected=False, version=3) -> m.Verdicts:
@@ -64,7 +72,7 @@ def test_every_walker_hears_its_own_verdict(tmp_path):
     assert again.seq == 1
     np.testing.assert_array_equal(again.batch.columns["x"], [[0, 1], [1, 1], [2, 1]])
     for index, walker in host._walkers.items():
-        feedback = walker.heard[-1]
+        feedback = walker.kernel.heard[-1]
         assert float(feedback.mean["energy"]) == index + 0.5
         assert feedback.std["gradient"].tolist() == [0.1, 0.1]
         assert (feedback.score, feedback.trusted, feedback.selected, feedback.version) == (index, False, True, 3)
@@ -124,25 +132,42 @@ def test_bootstrap_is_dealt_out_to_the_walkers_in_turn(tmp_path, count, walkers)
     np.testing.assert_array_equal(explore(host, out).batch.columns["x"], [[0, 0], [1, 0], [2, 0]])
 
 
+def test_slow_walkers_in_lock_step_leave_together_in_their_order(tmp_path):
+    host, out = counters(tmp_path, slow=0.03, run={"batching": "all"})
+    host.receive("exchange", verdicts(explore(host, out)))
+    host._todo.rotate(1)
+    again = work_until_count(host, out, 2)
+    assert again.walkers.tolist() == [0, 1, 2]
+
+
+def work_until_count(host, out, count: int) -> m.Proposals:
+    """Let a host work until it has posted so many proposals; the last of them."""
+    end = time.monotonic() + 10
+    while len(out.of(m.Proposals)) < count:
+        assert time.monotonic() < end
+        host.work(time.monotonic())
+    return out.of(m.Proposals)[-1]
+
+
 def test_halt_saves_closes_and_tells_manager_and_exchange(tmp_path):
     host, out = counters(tmp_path)
     explore(host, out)
-    host.receive("exchange", m.Halt())
-    assert out[-2:] == [("manager", m.Halted()), ("exchange", m.Halted())]
-    assert all(w.closed for w in host._walkers.values())
-    assert all(walker_snapshot(tmp_path / "run", k).exists() for k in range(3))
-    host.receive("manager", m.Halt())
+    host.receive("exchange", m.Halt(set=2))
+    assert out[-2:] == [("manager", m.Halted(2)), ("exchange", m.Halted())]
+    assert all(w.kernel.closed for w in host._walkers.values())
+    assert saved_counts(tmp_path, 2) == [0, 0, 0]
+    host.receive("manager", m.Halt(set=3))
     assert len(out.to("exchange")) == 2  # proposals and one farewell
+    assert not (tmp_path / "run/snapshots/000003").exists()
 
 
 def test_verdicts_that_came_before_the_halt_are_heard(tmp_path):
     host, out = counters(tmp_path)
     host.receive("exchange", verdicts(explore(host, out)))
-    host.receive("exchange", m.Halt())
+    host.receive("exchange", m.Halt(set=1))
     assert len(out.of(m.Proposals)) == 1
-    for k in range(3):
-        assert load_state(walker_snapshot(tmp_path / "run", k))[0]["count"] == 1
-    _, out = counters(tmp_path)
+    assert saved_counts(tmp_path, 1) == [1, 1, 1]
+    _, out = counters(tmp_path, past=1)
     np.testing.assert_array_equal(out.one(m.Ready).first.columns["x"], [[0, 1], [1, 1], [2, 1]])
 
 
@@ -150,26 +175,50 @@ def test_proposals_without_verdict_are_made_again_after_a_restart(tmp_path):
     host, out = counters(tmp_path)
     host.receive("exchange", verdicts(explore(host, out)))
     host.work(time.monotonic())
-    host.receive("exchange", m.Halt())
-    _, out = counters(tmp_path)
+    host.receive("exchange", m.Halt(set=1))
+    _, out = counters(tmp_path, past=1)
     np.testing.assert_array_equal(out.one(m.Ready).first.columns["x"], [[0, 1], [1, 1], [2, 1]])
 
 
-def test_snapshots_are_written_now_and_then(tmp_path):
-    host, out = counters(tmp_path, run={"snapshot_every": 5.0})
-    first = explore(host, out)
-    assert not (tmp_path / "run/snapshots").exists()
-    host.receive("exchange", verdicts(first))
-    host.work(time.monotonic() + 6.0)
-    assert load_state(walker_snapshot(tmp_path / "run", 0))[0]["count"] == 1
+class TestSnapshots:
+    """Parts of snapshot sets while walkers go on."""
 
+    def told(self, host, out) -> m.Saved:
+        """Tick until the part is written."""
+        end = time.monotonic() + 10
+        while not out.of(m.Saved):
+            assert time.monotonic() < end
+            host.tick(time.monotonic())
+        return out.of(m.Saved)[-1]
 
-def test_damaged_snapshot_is_named_in_the_vote(tmp_path):
-    path = walker_snapshot(tmp_path / "run", 1)
-    path.parent.mkdir(parents=True)
-    path.write_bytes(b"nothing")
-    _, out = counters(tmp_path)
-    assert f"{path} can't be read" in out.one(m.Broken).what
+    def test_part_is_written_when_asked_for_and_the_manager_told(self, tmp_path):
+        host, out = counters(tmp_path)
+        host.receive("exchange", verdicts(explore(host, out)))
+        host.receive("exchange", m.Snapshot(5))
+        assert not (tmp_path / "run/snapshots").exists()
+        host.work(time.monotonic())
+        assert self.told(host, out) == m.Saved(5)
+        assert saved_counts(tmp_path, 5) == [0, 0, 0]
+        assert len(out.of(m.Proposals)) == 2
+
+    def test_serial_schedule_waits_until_walkers_have_heard_their_verdicts(self, tmp_path):
+        host, out = counters(tmp_path, slow=0.03, run={"schedule": "serial"})
+        host.receive("exchange", verdicts(explore(host, out)))
+        host.receive("exchange", m.Snapshot(5))
+        while host._todo:
+            host.work(time.monotonic())
+        host.work(time.monotonic())
+        assert self.told(host, out) == m.Saved(5)
+        assert saved_counts(tmp_path, 5) == [1, 1, 1]
+
+    def test_walkers_without_a_state_need_no_file(self, tmp_path, monkeypatch):
+        host, out = counters(tmp_path)
+        for walker in host._walkers.values():
+            monkeypatch.setattr(walker.kernel, "snapshot", dict)
+        host.receive("exchange", m.Snapshot(5))
+        host.work(time.monotonic())
+        assert self.told(host, out) == m.Saved(5)
+        assert not (tmp_path / "run/snapshots").exists()
 
 
 def test_message_for_walkers_after_the_halt_changes_nothing(tmp_path):

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import time
 
+import numpy as np
 import pytest
 from worlds import make_host, make_setup, odd
 
 from pal_core import messages as m
 from pal_core.runtime.host import Host, close_all
+from pal_core.runtime.snapshots import SetReader
 
 
 class Plain(Host):
@@ -28,8 +30,9 @@ class Plain(Host):
             self.act("step")
         return True
 
-    def save(self):
+    def states(self):
         self.act("save")
+        return {"member/0": {"n": np.ones(2)}}, {"member/0": {"epoch": 3}}
 
     def close(self):
         self.act("close")
@@ -77,20 +80,23 @@ def test_broken_host_takes_and_does_nothing_but_halts_and_leaves(plain):
     assert host.work(0.0) is False
     host.tick(time.monotonic() + 5.0)
     assert out == []
-    host.receive("manager", m.Halt())
+    host.receive("manager", m.Halt(set=4))
     assert host.log == ["build", "step", "close"]  # nothing is saved of a state that may be wrong
     assert out == [("manager", m.Halted())]
     host.receive("manager", m.Leave())
     assert host.left
 
 
-def test_halt_is_obeyed_once(plain):
+def test_halt_is_obeyed_once_and_writes_the_last_part(plain, tmp_path):
     host, out = plain()
     out.clear()
     for _ in range(2):
-        host.receive("manager", m.Halt())
+        host.receive("manager", m.Halt(set=4))
     assert host.log == ["build", "save", "close"]
-    assert out == [("manager", m.Halted())]
+    assert out == [("manager", m.Halted(4))]
+    past = SetReader(tmp_path / "run", 4)
+    assert past.state("member/0")["n"].tolist() == [1, 1]
+    assert past.notes("member/0") == {"epoch": 3}
     assert host.work(0.0) is False
     host.receive("manager", m.Go())
     assert host.taken == []
@@ -103,13 +109,30 @@ def test_exchange_hears_of_halted_walkers_and_predictors(plain, address, told):
     assert (("exchange", m.Halted()) in out) is told
 
 
-@pytest.mark.parametrize("what", ["save", "close"])
-def test_failure_while_halting_is_told_and_the_host_still_halts(plain, what):
-    host, out = plain(what)
+def test_halt_without_a_set_writes_nothing(plain, tmp_path):
+    host, out = plain()
     host.receive("manager", m.Halt())
-    assert host.log == ["build", "save", "close"]
-    assert out.one(m.Broken).what == f"ValueError: no {what} today"
+    assert host.log == ["build", "close"]
     assert out[-1] == ("manager", m.Halted())
+    assert not (tmp_path / "run").exists()
+
+
+def test_kernel_that_cannot_be_closed_is_told_of_and_the_host_still_halts(plain):
+    host, out = plain("close")
+    host.receive("manager", m.Halt(set=4))
+    assert host.log == ["build", "save", "close"]
+    assert out.one(m.Broken).what == "ValueError: no close today"
+    assert out[-1] == ("manager", m.Halted(4))
+
+
+def test_state_that_cannot_be_had_at_the_end_is_reported_and_the_host_still_halts(plain, tmp_path):
+    host, out = plain("save")
+    host.receive("manager", m.Halt(set=4))
+    fault = out.one(m.Fault)
+    assert (fault.what, fault.remedy) == ("ValueError: no save today", "the last snapshot is not written")
+    assert host.log == ["build", "save", "close"]
+    assert out[-1] == ("manager", m.Halted())
+    assert not (tmp_path / "run").exists()
 
 
 def test_pulse_tells_share_of_busy_time_and_counts_about_once_a_second(plain):

@@ -82,7 +82,7 @@ class TestWrittenAhead:
             reader.close()
 
         s = story(post=post, data={"bootstrap": 3}).begin()
-        s.say("generator/0", m.Candidates(np.zeros(3, np.int64), points(3)))
+        s.bootstrap(3)
         while s.flying:
             s.label(*s.flying[0])
         assert seen.count(m.Label) == 3
@@ -90,6 +90,7 @@ class TestWrittenAhead:
 
     def test_nothing_is_sent_before_the_turn_is_over(self, story):
         s = story().begin()
+        s.host.receive("generator/1", m.Candidates(np.zeros(1, np.int64), points(1, seed=1)))
         s.out.clear()
         s.host.receive("generator/0", m.Candidates(np.zeros(3, np.int64), points(3)))
         assert s.out == []
@@ -171,15 +172,20 @@ class TestLabels:
         assert s.host.status()["quarantined"] == 2
         assert s.host.status()["labels"] == 12
 
-    def test_check_that_raises_ends_the_run_with_its_name_and_the_sample_still_waits(self, story):
+    def test_check_that_raises_ends_the_run_with_its_name_and_the_label_is_set_aside(self, story):
         s = story(check=[{"kernel": odd("Suspicious"), "options": {"how": "check"}}]).begin()
-        s.say("generator/0", m.Candidates(np.zeros(3, np.int64), points(3)))
-        s.label(*s.flying[0])
+        s.bootstrap(3)
+        host, number = s.flying[0]
+        s.label(host, number)
         reason = s.host.status()["reason"]
         assert f"kernel {odd('Suspicious')}, settings table [check], rank 0" in reason
         assert "ZeroDivisionError: one over nothing" in reason
-        assert len(s.store.waiting()) == 3
-        assert s.rows("SELECT COUNT(*) FROM attempts") == [(0,)]
+        ((sample, why, data),) = s.rows("SELECT sample, reason, data FROM quarantine")
+        assert (sample, why) == (number, "a check raised: ZeroDivisionError: one over nothing")
+        assert data is not None
+        assert number not in {w.id for w in s.store.waiting()}
+        assert len(s.store.waiting()) == 2
+        assert s.rows("SELECT COUNT(*) FROM attempts") == [(1,)]
         assert s.out.of(m.Halt)
 
     def test_check_that_cannot_be_built_is_named_and_lets_go_of_the_run(self, story, tmp_path):
@@ -204,7 +210,7 @@ class TestQueue:
         assert s.rows("SELECT why, count FROM dropped") == [("queue full", 2)]
         assert s.rows("SELECT COUNT(*) FROM samples WHERE state = 'dropped'") == [(1,)]  # one was never stored
         assert s.host.status()["dropped"] == 2
-        assert s.host._fresh == {}
+        assert s.host._desk._fresh == {}
 
     @pytest.mark.parametrize("score", [float("nan"), float("inf")])
     def test_sample_of_unknown_score_is_kept_longest(self, story, score):
@@ -235,7 +241,7 @@ class TestRounds:
 
     def test_release_goes_to_every_trainer_with_samples_labels_and_validation(self, story):
         s = story(training={"validation": 0.5}).begin()
-        s.say("generator/0", m.Candidates(np.zeros(12, np.int64), points(12)))
+        s.bootstrap(12)
         while s.flying:
             s.label(*s.flying[0])
         trains = [(to, x) for to, x in s.out if isinstance(x, m.Train)]

@@ -5,15 +5,13 @@ from __future__ import annotations
 import shutil
 import time
 
-import numpy as np
 import pytest
 from manager_story import Story
-from worlds import points
 
 from pal_core import messages as m
 from pal_core.builtin.observer import read_status
 from pal_core.runtime.beginning import ChangedSettingsError
-from pal_core.runtime.manager import STOP_FILE
+from pal_core.runtime.manager import STOP_FILE, RestartNeededError
 from pal_core.store.store import StoreError
 
 
@@ -161,7 +159,7 @@ class TestGoingOn:
         assert {n for _, n in flying} <= set(machine.queue.waiting)
         assert machine.rounds.buffer == list(s.store.labelled())
         s.begin()
-        s.say("generator/0", m.Candidates(np.zeros(1, np.int64), points(1)))
+        s.select(0.5)
         assert s.store.next_sample == 17
 
     def test_round_of_a_resumed_run_counts_all_labels(self, story):
@@ -191,19 +189,22 @@ class TestGoingOn:
 class TestSilence:
     """A host stuck in a kernel sends no pulses."""
 
-    def test_host_without_a_sign_of_life_ends_the_run_by_name(self, story):
+    def test_run_with_a_host_without_a_sign_of_life_must_begin_anew(self, story):
         s = story(run={"silence_limit": 50.0}).explore()
         for part in s.setup.plan.parts[1:]:
             s.say(part.address, m.Pulse(0.0))
         s.tick(49.0)
         assert s.host.status()["phase"] == "running"
-        s.tick(51.0)
-        assert "no sign of life for 50 s (run.silence_limit)" in s.host.status()["reason"]
+        with pytest.raises(RestartNeededError) as error:
+            s.tick(51.0)
+        assert error.value.message == "exchange has given no sign of life for 50 s (run.silence_limit)"
+        assert error.value.hint == "what was labelled is stored; go on with: pal run SETTINGS"
+        assert s.store.journal()[-1]["text"] == f"the ranks must be started anew: {error.value.message}"
 
     def test_oracles_may_be_silent_for_their_timeout(self, story):
         s = story(run={"silence_limit": 5.0, "stop_limit": 10.0}, oracle={"timeout": 100.0}).explore()
         s.host._heard = {"oracle/0": s.host._heard["oracle/0"]}
         s.tick(100.0)
         assert s.host.status()["phase"] == "running"
-        s.tick(120.0)
-        assert "oracle/0: no sign of life for 110 s" in s.host.status()["reason"]
+        with pytest.raises(RestartNeededError, match="oracle/0 has given no sign of life for 110 s"):
+            s.tick(120.0)

@@ -20,8 +20,9 @@ from pal_core.runtime.prediction import PredictionHost
 def predictor(tmp_path):
     """Makes a host with two scripted members."""
 
-    def make(**options):
-        setup = make_setup(tmp_path, model={"kernel": odd("Script"), "members": 2, "options": options})
+    def make(model=None, **options):
+        table = {"kernel": odd("Script"), "members": 2, "options": options, **(model or {})}
+        setup = make_setup(tmp_path, model=table)
         return started(PredictionHost, setup, "prediction/0")
 
     return make
@@ -93,6 +94,18 @@ def test_waiting_batches_are_answered_one_by_one_in_order(predictor):
     assert [(a.batch_id, a.versions) for a in out.of(m.Predicted)] == [(0, (0, 0)), (1, (0, 9)), (2, (0, 9))]
 
 
+def test_batch_waits_for_the_versions_it_is_to_be_predicted_with(predictor):
+    host, out = predictor()
+    host.receive("exchange", m.Predict(0, points(1), {"0": 2}))
+    assert work(host) is False
+    host.receive("training/0", weights(0, 2))
+    work(host)
+    assert out.one(m.Predicted).versions == (2, 0)
+    host.receive("exchange", m.Predict(1, points(1), {"0": 3}))
+    assert work(host, prediction.WEIGHTS_LIMIT - 1) is False
+    assert work(host, prediction.WEIGHTS_LIMIT + 1) is True
+
+
 def test_run_that_goes_on_predicts_with_the_weights_of_its_last_rounds(predictor, tmp_path):
     for number, version in ((1, 3), (2, 6)):
         state = {"trained": np.array(10.0 * version)}
@@ -144,37 +157,20 @@ class TestHalting:
         assert len(out.of(m.Halted)) == 2
 
     def test_broken_host_waits_for_nothing(self, predictor):
-        host, out = predictor(fails="predict")
+        host, out = predictor({"on_error": "stop"}, fails="predict")
         host.receive("exchange", m.Predict(0, points(1)))
         work(host)
         host.receive("exchange", m.Halt({"0": 4}))
         assert len(out.of(m.Halted)) == 2
 
     def test_order_of_the_manager_to_a_broken_host_is_obeyed_at_once(self, predictor):
-        host, out = predictor(fails="load")
+        host, out = predictor({"on_error": "stop"}, fails="load")
         host.receive("exchange", m.Halt({"0": 4}))
         host.receive("training/0", weights(0, 4))
         work(host)
         assert out.one(m.Broken).what == "RuntimeError: no load today"
         host.receive("manager", m.Halt())
         assert len(out.of(m.Halted)) == 2
-
-
-def test_model_that_raises_breaks_the_host(predictor):
-    host, out = predictor(fails="predict")
-    host.receive("exchange", m.Predict(0, points(1)))
-    work(host)
-    broken = out.one(m.Broken)
-    assert (broken.key, broken.what) == ("model", "RuntimeError: no predict today")
-    assert "no predict today" in broken.trace
-    assert out.of(m.Predicted) == []
-
-
-def test_predictions_of_other_samples_are_the_models_fault(predictor):
-    host, out = predictor(fails="length")
-    host.receive("exchange", m.Predict(0, points(3)))
-    work(host)
-    assert out.one(m.Broken).what == "SchemaError: 2 predictions for 3 samples"
 
 
 def test_predictions_of_other_atoms_are_the_models_fault(predictor):

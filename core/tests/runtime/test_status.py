@@ -16,8 +16,8 @@ from pal_core.runtime.status import StatusBoard
 
 @pytest.fixture
 def board(tmp_path):
-    def make(**rules) -> tuple[StatusBoard, Manager]:
-        machine = Manager(ManagerPlan(rules=StopRules(**rules)))
+    def make(end: float | None = None, **rules) -> tuple[StatusBoard, Manager]:
+        machine = Manager(ManagerPlan(rules=StopRules(**rules), end=end))
         return StatusBoard(machine, make_setup(tmp_path).plan), machine
 
     return make
@@ -31,7 +31,7 @@ def test_status_is_json_with_all_keys(board):
         "phase", "outcome", "reason", "pid", "host", "ranks", "began", "updated", "seconds", "steps",
         "steps_per_second", "uncertain_share", "labels", "labels_per_second", "queue", "labelling", "rounds",
         "waiting_labels", "members", "quarantined", "failed_attempts", "dropped", "walkers_ended", "utilisation",
-        "rules", "progress", "seconds_left",
+        "rules", "progress", "seconds_left", "faults", "last_fault", "spares",
     }  # fmt: skip
     assert (status["phase"], status["outcome"], status["pid"], status["ranks"]) == ("starting", None, os.getpid(), 1)
     assert status["members"]["1"] == {
@@ -51,7 +51,7 @@ def test_rates_are_those_of_the_last_ten_statuses(board):
 
 
 def test_time_left_is_that_of_the_rule_that_is_met_first(board):
-    made, machine = board(labels=100, steps=1000, wall_time=500.0)
+    made, machine = board(labels=100, steps=1000, end=500.0)
     assert made.make(0.0)["seconds_left"] == 500.0
     machine.tally.labels, machine.tally.steps = 20, 500
     assert made.make(10.0)["seconds_left"] == 10.0  # 500 steps at 50 a second
@@ -66,7 +66,7 @@ def test_nobody_knows_the_time_left_without_countable_rules(board):
 
 
 def test_progress_is_that_of_the_nearest_rule_and_at_most_all(board):
-    made, machine = board(labels=100, rounds=10, wall_time=50.0)
+    made, machine = board(labels=100, rounds=10, end=50.0)
     machine.tally.labels = 30
     assert made.make(10.0)["progress"] == 0.3
     machine.tally.rounds = 6

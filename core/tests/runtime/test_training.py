@@ -3,23 +3,26 @@
 from __future__ import annotations
 
 import time
+from dataclasses import replace
 
 import numpy as np
-import pytest
 from worlds import labels_of, make_setup, odd, points, started
 
 from pal_core import messages as m
-from pal_core.runtime.checkpoint import load_state, member_snapshot, round_file, rounds_on_disk, save_state
+from pal_core.data import Batch
+from pal_core.runtime.checkpoint import load_state, round_file, rounds_on_disk, save_state
+from pal_core.runtime.snapshots import SetReader
 from pal_core.runtime.training import TrainingHost
 
 ENDLESS = 10**9
 
 
-def trainer(folder, training=None, members=1, run=None, **options):
-    """A host with scripted members, and its outbox without the vote."""
+def trainer(folder, training=None, members=1, run=None, past=0, **options):
+    """A host with scripted members, and its outbox without the vote; `past` is the snapshot set it goes on from."""
     model = {"kernel": odd("Script"), "members": members, "options": options}
     selection = {"kernel": "pal.all", "options": {}}
     setup = make_setup(folder, model=model, training=training or {}, run=run or {}, selection=selection)
+    setup = replace(setup, set=past)
     host, out = started(TrainingHost, setup, "training/0")
     assert out.of(m.Ready)
     out.clear()
@@ -234,65 +237,93 @@ class TestFinish:
         assert out == [("manager", m.Trained())]
 
 
-class TestGoingOn:
-    """A host that finds snapshots of an earlier part of the run."""
+def recall(number: int, n: int = 4) -> m.Recall:
+    """The labels of all rounds up to a number."""
+    parts = [release(k, n) for k in range(1, number + 1)]
+    return m.Recall(number, Batch.concat([p.batch for p in parts]), np.concatenate([p.validation for p in parts]))
 
-    def halted(self, folder, rounds=1, **options):
+
+class TestGoingOn:
+    """A host of a run that has had earlier parts."""
+
+    def halted(self, folder, rounds=1, number=1, **options):
+        """Trains so many rounds, and halts with a snapshot set of this number (0: none)."""
         host, out = trainer(folder, **options)
-        for number in range(1, rounds + 1):
-            host.receive("manager", release(number))
+        for k in range(1, rounds + 1):
+            host.receive("manager", release(k))
             work(host, turns=6)
-        host.receive("manager", m.Halt())
-        assert out[-1] == ("manager", m.Halted())
+        host.receive("manager", m.Halt(set=number))
+        assert out[-1] == ("manager", m.Halted(number))
         assert host._members[0].model.closed
         return out
 
-    def test_snapshot_is_restored_with_the_first_labels_and_published(self, tmp_path):
-        before = self.halted(tmp_path)
-        host, out = trainer(tmp_path)
-        assert work(host) == 0
-        host.receive("manager", release(2))
-        host.work(time.monotonic())
-        weights = out.one(m.Weights)
-        assert weights.version == before.of(m.Weights)[-1].version + 1
-        assert weights.state["trained"] == 3
-        assert [type(x) for _, x in out] == [m.Weights, m.RoundBegan]
-        work(host)
-        assert out.one(m.RoundEnded).epochs == (6,)
-
-    def test_weights_and_versions_go_on_from_the_newest_on_disk_without_a_snapshot(self, tmp_path):
+    def test_snapshot_is_restored_once_the_earlier_labels_are_there(self, tmp_path):
         before = self.halted(tmp_path, rounds=2)
-        member_snapshot(tmp_path / "run", 0).unlink()  # the run was killed before the first one
+        host, out = trainer(tmp_path, past=1)
+        model = host._members[0].model
+        assert model.trained == 0
+        host.receive("manager", recall(2))
+        assert (model.trained, model.points) == (6, [1] * 4 + [2] * 4)
+        assert out == []  # predictors know these weights themselves
+        host.receive("manager", release(3))
+        work(host)
+        assert out.one(m.Weights).version == before.of(m.Weights)[-1].version + 1
+        assert out.one(m.RoundEnded).epochs == (9,)
+
+    def test_run_without_a_set_goes_on_from_the_weights_of_its_last_round(self, tmp_path):
+        before = self.halted(tmp_path, rounds=2, number=0)
         host, out = trainer(tmp_path)
         host.receive("manager", release(3))
         work(host)
         assert out.one(m.Weights).version == before.of(m.Weights)[-1].version + 1
         assert out.one(m.Weights).state["trained"] == 9
 
-    def test_snapshot_older_than_the_last_round_is_not_published(self, tmp_path):
+    def test_versions_never_fall_behind_a_round_after_the_set(self, tmp_path):
         self.halted(tmp_path)
         save_state(round_file(tmp_path / "run", 0, 2), {"trained": np.array(50.0)}, {"version": "7"})
-        host, out = trainer(tmp_path)
-        host.receive("manager", release(3))
-        host.work(time.monotonic())
-        assert out.of(m.Weights) == []
+        host, out = trainer(tmp_path, past=1)
+        host.receive("manager", recall(1))
+        host.receive("manager", release(2))
         work(host)
-        assert out.one(m.Weights).version == 8
+        assert out.of(m.Weights)[0].version == 8
 
-    def test_host_that_trained_nothing_leaves_the_snapshot_alone(self, tmp_path):
+    def test_deterministic_run_repeats_rounds_after_the_set(self, tmp_path):
         self.halted(tmp_path)
-        text = member_snapshot(tmp_path / "run", 0).read_bytes()
-        host, _ = trainer(tmp_path)
-        host.receive("manager", m.Halt())
-        assert member_snapshot(tmp_path / "run", 0).read_bytes() == text
+        save_state(round_file(tmp_path / "run", 0, 2), {"trained": np.array(50.0)}, {"version": "7"})
+        host, out = trainer(tmp_path, past=1, run={"schedule": "serial", "batching": "all"})
+        host.receive("manager", recall(1))
+        host.receive("manager", release(2))
+        work(host)
+        assert [(w.version, float(w.state["trained"])) for w in out.of(m.Weights)] == [(2, 6.0)]
 
-    def test_snapshots_are_written_now_and_then(self, tmp_path):
-        host, _ = trainer(tmp_path, run={"snapshot_every": 5.0}, epochs=ENDLESS)
+    def test_set_holds_training_and_published_weights_with_their_version(self, tmp_path):
+        host, out = trainer(tmp_path, epochs=ENDLESS, training={"publish_every": 2})
         host.receive("manager", release(1))
-        work(host, turns=3)
-        assert not member_snapshot(tmp_path / "run", 0).exists()
-        host.work(time.monotonic() + 6.0)
-        assert load_state(member_snapshot(tmp_path / "run", 0))[0]["trained"] == 3
+        work(host, turns=4)  # one begins the round
+        host.receive("manager", m.Snapshot(3))
+        host.work(time.monotonic())
+        while not out.of(m.Saved):
+            host.tick(time.monotonic())
+        past = SetReader(tmp_path / "run", 3)
+        assert (past.state("member/0")["trained"], past.notes("member/0")) == (3, {"epoch": 3})
+        assert (past.state("weights/0")["trained"], past.notes("weights/0")) == (2, {"version": 1})
+
+    def test_members_without_weights_are_in_no_set(self, tmp_path):
+        host, out = trainer(tmp_path)
+        host.receive("manager", m.Halt(set=1))
+        assert out[-1] == ("manager", m.Halted(1))
+        assert not (tmp_path / "run").exists()
+
+    def test_prediction_host_that_runs_elsewhere_gets_the_weights_again(self, tmp_path):
+        host, out = trainer(tmp_path)
+        host.receive("manager", release(1))
+        work(host)
+        out.clear()
+        host.receive("manager", m.Moved(("generator/0",), 3))
+        assert out == []
+        host.receive("manager", m.Moved(("prediction/0",), 3))
+        ((to, weights),) = out
+        assert (to, weights.version, float(weights.state["trained"])) == ("prediction/0", 1, 3)
 
     def test_old_rounds_are_removed_from_disk(self, tmp_path):
         host, _ = trainer(tmp_path, training={"checkpoints": 3})
@@ -302,16 +333,15 @@ class TestGoingOn:
         assert rounds_on_disk(tmp_path / "run", 0) == [1, 5, 6]
 
 
-@pytest.mark.parametrize("method", ["extend", "train"])
-def test_model_that_raises_breaks_the_host_with_its_name(tmp_path, method):
-    host, out = trainer(tmp_path, fails=method)
+def test_model_that_takes_no_labels_breaks_the_host_with_its_name(tmp_path):
+    host, out = trainer(tmp_path, fails="extend")
     host.receive("manager", release(1))
     work(host)
     broken = out.one(m.Broken)
     assert broken.kernel.startswith(odd("Script"))
-    assert (broken.key, broken.what) == ("model", f"RuntimeError: no {method} today")
+    assert (broken.key, broken.what) == ("model", "RuntimeError: no extend today")
     host.receive("manager", release(2))
     assert work(host) == 0
-    host.receive("manager", m.Halt())
+    host.receive("manager", m.Halt(set=1))
     assert out[-1] == ("manager", m.Halted())
-    assert not member_snapshot(tmp_path / "run", 0).exists()
+    assert not (tmp_path / "run").exists()

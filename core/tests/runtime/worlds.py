@@ -14,6 +14,7 @@ from pal_core.builtin import plugin
 from pal_core.builtin.schema import LABEL, SAMPLE
 from pal_core.builtin.surface import muller_brown
 from pal_core.data import Batch
+from pal_core.data.committee import as_floats
 from pal_core.plugins.host import PluginHost
 from pal_core.runtime.host import Host, Setup
 from pal_core.runtime.plan import Processes, make_plan
@@ -118,3 +119,11 @@ def labels_of(batch: Batch) -> Batch:
     """Their labels."""
     energy, gradient = muller_brown(batch.columns["x"])
     return Batch(LABEL, {"energy": energy, "gradient": gradient}, size=len(batch))
+
+
+def predicted(batch: Batch) -> tuple[Batch, Batch]:
+    """Mean and deviation of a committee that knows their labels, nearly."""
+    right = labels_of(batch).columns
+    schema = as_floats(LABEL)
+    mean = Batch(schema, {n: c + 0.5 for n, c in right.items()}, size=len(batch))
+    return mean, Batch(schema, {n: np.full_like(c, 0.25) for n, c in right.items()}, size=len(batch))

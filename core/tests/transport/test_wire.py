@@ -63,7 +63,8 @@ def values(hint: Any) -> st.SearchStrategy[Any]:
         return st.lists(values(args[0]), max_size=3).map(tuple)
     if origin is Mapping:
         return st.dictionaries(st.text(max_size=5), values(args[1]), max_size=3)
-    plain = {int: st.integers(), float: st.floats(), str: st.text(), Batch: batches(), type(None): st.none()}
+    plain = {bool: st.booleans(), int: st.integers(), float: st.floats(), str: st.text()}
+    plain |= {Batch: batches(), type(None): st.none()}
     return plain[hint]
 
 
@@ -183,7 +184,7 @@ def test_schema_that_was_not_agreed_on_is_refused_on_both_sides():
 def full_message() -> bytearray:
     samples = [{"kinds": np.ones(n, np.uint8), "places": np.ones((n, 3)), "charge": np.int32(n)} for n in (2, 0, 1)]
     batch = Batch.from_samples(RAGGED, samples)
-    return WIRE.encode("manager", "exchange", m.Selected(np.arange(3), np.ones(3), 4, batch))
+    return WIRE.encode("manager", "exchange", m.Selected(np.arange(3), np.ones(3), 4, batch, batch, batch))
 
 
 def test_message_cut_short_anywhere_is_refused():

@@ -116,7 +116,7 @@ class Manager:
     ) -> None:
         self.plan = plan
         self.phase: Phase = "starting"
-        self.queue = OracleQueue(plan.queue, plan.per_walker)
+        self.queue = OracleQueue(plan.queue, plan.per_walker, oracles=len(plan.oracles))
         for ticket in waiting:
             self.queue.waiting[ticket.sample] = ticket
         self.tally = Tally(plan.rules, labels=labelled, rounds=rounds_done, steps=steps, selected=selected)

@@ -56,12 +56,15 @@ class OracleQueue:
         Samples that may wait.
     per_walker : int or None
         Samples of one walker that may wait.
+    oracles : int or None
+        How many there are: a sample on which all have failed is as good as any other, None if they aren't counted.
     """
 
     bound: int
     per_walker: int | None = None
     waiting: dict[int, Ticket] = field(default_factory=dict)
     flying: dict[str, Ticket] = field(default_factory=dict)
+    oracles: int | None = None
 
     def __len__(self) -> int:
         return len(self.waiting)
@@ -92,13 +95,17 @@ class OracleQueue:
         Returns None if nothing that fits waits.
         """
         waiting = self.waiting.values()
-        chosen = next((t for t in waiting if oracle not in t.tried and fits(t)), None)
+        chosen = next((t for t in waiting if not self._avoids(t, oracle) and fits(t)), None)
         ticket = chosen or next((t for t in waiting if fits(t)), None)
         if ticket is None:
             return None
         del self.waiting[ticket.sample]
         self.flying[oracle] = ticket
         return ticket
+
+    def _avoids(self, ticket: Ticket, oracle: str) -> bool:
+        """Whether another oracle should have this sample: the one given has failed on it, and others haven't."""
+        return oracle in ticket.tried and (self.oracles is None or len(ticket.tried) < self.oracles)
 
     def land(self, oracle: str, sample: int, attempt: int | None = None) -> Ticket | None:
         """The oracle has answered for `sample`; None if it wasn't working on it, or on another attempt at it."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections import deque
 from dataclasses import dataclass
+from operator import itemgetter
 
 import numpy as np
 
@@ -99,8 +100,14 @@ class GeneratorHost(Host):
             begin = time.monotonic()
             while self._todo and time.monotonic() - begin < FLUSH_AFTER:
                 self._propose(*self._todo.popleft())
-            self._send()
+            if not (self._todo and self._lock_step):
+                self._send()
         return True
+
+    @property
+    def _lock_step(self) -> bool:
+        """Whether the walkers' proposals are predicted together: then none need leave before the others."""
+        return self.setup.loaded.settings.run.batching == "all"
 
     def _ask(self, index: int, feedback: Feedback | None) -> None:
         walker = self._walkers[index]
@@ -125,6 +132,7 @@ class GeneratorHost(Host):
             self.post("exchange", m.WalkersEnded(ended, reasons))
             self._ended.clear()
         if self._ready:
+            self._ready.sort(key=itemgetter(0))  # whoever was reset meanwhile, a restarted run has the same order
             walkers = [i for i, _ in self._ready]
             batch = Batch.from_samples(self.setup.loaded.sample_schema, [s for _, s in self._ready])
             self._ready.clear()
@@ -159,8 +167,9 @@ class GeneratorHost(Host):
         if options.on_error == "disable" or walker.faults > options.resets:
             self._disable(index, cause)
             return
-        # From its snapshot only once: a walker that fails again goes back to its start.
-        state = walker.state if walker.faults == 1 else None
+        # From its snapshot only once: a walker that fails again goes back to its start. When snapshots are taken
+        # depends on the clock, which must not matter to a run that repeats itself.
+        state = walker.state if walker.faults == 1 and not self.setup.deterministic else None
         where = "its start" if state is None else "its last snapshot"
         self.report(cause, f"walker {index} goes on from {where} ({walker.faults} of {options.resets} resets in a row)")
         try:

@@ -172,6 +172,7 @@ class TrainingHost(Host):
         count = f"{member.faults} of {self.options.resets} in a row"
         self.report(cause, f"member {index} trains on from its last weights ({count})")
         member.rest()
+        member.unpublished = 0
         member.model.close()
         member.model = self.setup.build(self.kernel, self.context(index))
         for batch, validation in self._data:
@@ -199,14 +200,15 @@ class TrainingHost(Host):
             member.rest()
             return
         member.epoch, member.metrics = result.number, dict(result.metrics)
-        member.epochs_in_round += 1
-        member.unpublished += 1
-        if member.unpublished >= self.options.publish_every and not self._publish(index, member):
-            return
+        if result.whole:
+            self.count(epochs=1)
+            member.epochs_in_round += 1
+            member.unpublished += 1
+            if member.unpublished >= self.options.publish_every and not self._publish(index, member):
+                return
         if now - member.told > TELL_EVERY:
             member.told = now
             self.post("manager", m.EpochDone(index, member.held.version, member.epoch, member.metrics))
-        self.count(epochs=1)
 
     def _publish(self, index: int, member: _Member) -> bool:
         """Hand the member's weights to prediction; False if they are not finite: then the member has begun anew."""
@@ -216,7 +218,8 @@ class TrainingHost(Host):
             what = f"training of member {index} has led to weights that are not finite: {', '.join(broken[:3])}"
             self._faulty(index, member, FloatingPointError(what))
             return False
-        member.faults, member.unpublished = 0, 0
+        if member.unpublished:  # else nothing has been trained since an error: that is no success
+            member.faults, member.unpublished = 0, 0
         member.held = Held(state, member.held.version + 1)
         self._send(index, member.held, self.setup.plan.hosts_of_member(index))
         return True

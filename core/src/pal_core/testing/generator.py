@@ -164,19 +164,27 @@ class GeneratorContract(KernelContract):
 
     @pytest.mark.parametrize("before", [0, 1, 4])
     def test_restored_walker_goes_on_exactly(self, before: int) -> None:
-        """It may repeat proposals of before the snapshot (their feedback was lost), but not take another way."""
+        """It repeats the proposal that was outstanding, whose feedback was lost, and then takes the same way."""
         self.needs("snapshot")
         walker = self.make()
         walked, feedback = self.walk(walker, before)
         state = copied(walker.snapshot())
-        walked += self.walk(walker, self.steps + 1, feedback)[0]
+        outstanding = max(len(walked) - 1, 0)
+        steps = self.steps + (not walked)
+        walked += self.walk(walker, steps, feedback)[0]
         twin = self.make()
         twin.restore(state)
-        resumed = self.walk(twin, self.steps)[0]
+        resumed = self.walk(twin, len(walked) - outstanding)[0]
         assert resumed, "the restored walker stopped at once"
-        assert any(_equal(resumed, walked[start : start + self.steps]) for start in range(before + 1)), (
+        assert same(resumed[0], walked[outstanding]), (
+            f"restored after {before} proposals, the walker doesn't repeat the one that was outstanding"
+        )
+        assert _equal(resumed, walked[outstanding:]), (
             f"restored after {before} proposals, the walker takes another way than without restart"
         )
+        assert same(copied(twin.snapshot()), copied(walker.snapshot())), "its snapshots differ later on"
+        if "bootstrap" in self.spec().capabilities:
+            assert same(copied(twin.bootstrap()), copied(walker.bootstrap())), "its bootstrap samples differ later on"
 
 
 def _equal(a: Proposals, b: Proposals) -> bool:

@@ -83,14 +83,14 @@ class ModelContract(KernelContract, ABC):
         return predictor
 
     def pull(self, trainer: Any, epochs: int) -> list[Epoch]:
-        """Train for at most `epochs` epochs and close the iterator, as the engine does."""
+        """Train for at most `epochs` whole epochs and close the iterator, as the engine does."""
         iterator = trainer.train()
         done: list[Epoch] = []
         while len(done) < epochs:
             epoch = next(iterator, None)
             if not isinstance(epoch, Epoch):
                 break
-            done.append(epoch)
+            done += [epoch] if epoch.whole else []
         iterator.close()
         return done
 
@@ -249,3 +249,32 @@ class ModelContract(KernelContract, ABC):
         found = self.pull(twin, 2)
         assert [e.number for e in found] == [e.number for e in wanted], "epochs are counted otherwise after a restart"
         self.check_same(twin.predict(samples), trainer.predict(samples), "training after a restart goes another way")
+        self._check_twins(twin, trainer)
+
+    def test_restored_training_takes_new_data_exactly(self) -> None:
+        """The engine gives a restarted trainer all earlier data at once."""
+        self.needs("snapshot")
+        labelled = self.labelled()
+        share = len(labelled) // 3
+        parts = labelled.split([share, share, len(labelled) - 2 * share])
+        trainer = self.make_trainer(batch=parts[0])
+        self.pull(trainer, 2)
+        trainer.extend(parts[1], self.validation(parts[1]))
+        self.pull(trainer, 1)
+        state = copied(trainer.snapshot())
+        twin = self.make(0, role="training")
+        together = [self.validation(part) for part in parts[:2]]
+        twin.extend(Batch.concat(parts[:2]), np.concatenate(together))
+        twin.restore(state)
+        for model in (trainer, twin):
+            model.extend(parts[2], self.validation(parts[2]))
+            self.pull(model, 2)
+        self._check_twins(twin, trainer)
+
+    def _check_twins(self, twin: Any, trainer: Any) -> None:
+        """Assert that a restored trainer is where the other one is, to the last bit."""
+        for what in ("weights", "snapshot"):
+            found, wanted = (getattr(model, what)() for model in (twin, trainer))
+            wrong = [n for n in wanted if n not in found or not same({n: found[n]}, {n: wanted[n]})]
+            assert not wrong, f"after a restart, the {what} of {self.name} differ in {', '.join(wrong[:5])}"
+            assert found.keys() == wanted.keys(), f"after a restart, the {what} of {self.name} have other names"

@@ -117,13 +117,13 @@ class Trainer:
                 self._step(batch)
             self.position += 1
             if turn.over():
-                yield Epoch(self.epochs + 1, self._metrics())
+                yield Epoch(self.epochs + 1, self._metrics(), whole=False)
         held_out = Sums()
         for batch in self.validation.in_order():
             with torch.inference_mode():
                 self._judge(batch, held_out)
             if turn.over():
-                yield Epoch(self.epochs + 1, self._metrics())
+                yield Epoch(self.epochs + 1, self._metrics(), whole=False)
         watched = held_out if len(self.validation) else self.sums
         self.plateau.observe(watched.loss, len(sizes))
         self.epochs, self.round_epochs, self.position = self.epochs + 1, self.round_epochs + 1, 0
