@@ -38,7 +38,7 @@ with the stored data intact.
 from __future__ import annotations
 
 import math
-from collections import deque
+from collections import OrderedDict
 from collections.abc import Sequence
 from typing import Any, Literal
 
@@ -118,7 +118,7 @@ class Manager:
         self.phase: Phase = "starting"
         self.queue = OracleQueue(plan.queue, plan.per_walker)
         for ticket in waiting:
-            self.queue.waiting[ticket.sample] = ticket
+            self.queue.append(ticket)
         self.tally = Tally(plan.rules, labels=labelled, rounds=rounds_done, steps=steps, selected=selected)
         self.tally.window.extend(window)
         self._complete = complete
@@ -131,7 +131,7 @@ class Manager:
         self.stage: Stage = stage if plan.serial else "exploring"
         self.sets = Sets(plan.stateful, plan.snapshot_every, last_set)
         self.durations = Durations()
-        self._idle = deque(plan.oracles)
+        self._idle = OrderedDict.fromkeys(plan.oracles)
         self._since: dict[str, float] = {}
         self._roster = Roster(plan.hosts, plan.spares)
         self._bootstrap_missing = 0
@@ -266,8 +266,7 @@ class Manager:
 
     def _free(self, host: str) -> None:
         self._since.pop(host, None)
-        if host not in self._idle:
-            self._idle.append(host)
+        self._idle.setdefault(host)
 
     def _label(self, event: v.LabelArrived) -> list[v.Action]:
         ticket = self.queue.land(event.host, event.sample, event.attempt)
@@ -308,21 +307,21 @@ class Manager:
     def _dispatch(self) -> list[v.Action]:
         actions: list[v.Action] = []
         while self._idle and self._may_dispatch():
-            host = self._idle.popleft()
+            host = next(iter(self._idle))
             ticket = self.queue.take(host, self._can_end)
             if ticket is None:
-                self._idle.appendleft(host)
                 break
+            del self._idle[host]
             self._since[host] = self._now
             actions.append(v.Dispatch(host, ticket.sample, ticket.attempts + 1))
         return actions
 
-    def _can_end(self, ticket: Ticket) -> bool:
-        """Whether a label begun now ends before the run must, by all that was measured."""
+    def _can_end(self, size: int) -> bool:
+        """Whether a label of this size begun now ends before the run must, by all that was measured."""
         last = self.plan.drain_at
         if last is None:
             return True
-        return self._now + (self.durations.estimate(ticket.size) or 0.0) <= last
+        return self._now + (self.durations.estimate(size) or 0.0) <= last
 
     def _may_dispatch(self) -> bool:
         if self.plan.serial and self.phase == "running" and self.stage == "exploring":
@@ -424,6 +423,9 @@ class Manager:
         if not hosts:
             self._roster.spares -= 1
             return []
+        hosts = tuple(h for h in hosts if h in self._roster.running)
+        if not hosts:
+            return []  # they had halted
         if not self._can_lose(hosts):
             return self._restart(why)
         self.sets.abandon(self._now)
@@ -431,12 +433,13 @@ class Manager:
             return self._retire(hosts)
         actions: list[v.Action] = []
         for host in hosts:
-            if host in self._idle:
-                self._idle.remove(host)
+            self._idle.pop(host, None)
             self._since.pop(host, None)
             ticket = self.queue.flying.get(host)
             if ticket is not None:
                 actions += self._missed(v.LabelMissed(host, ticket.sample, lost=True))
+        if self.outcome == "failed":  # that was one failure too many
+            return [*actions, *self._retire(hosts)]
         if self._roster.lost(hosts, self._now):
             return [*actions, v.Replace(hosts)]
         left = self._roster.running - set(hosts)
@@ -446,7 +449,7 @@ class Manager:
 
     def _can_lose(self, hosts: tuple[str, ...]) -> bool:
         """Whether the others can go on, or to the end, when these hosts are lost."""
-        if self.phase == "starting" or "exchange" in hosts:
+        if self.phase == "starting" or ("exchange" in hosts and "exchange" not in self._roster.told):
             return False
         if self.phase == "bootstrapping" and set(hosts) & set(self.plan.walker_hosts):
             return False  # nobody knows which of the samples asked for will still come
