@@ -564,7 +564,7 @@ class Manager:
             self.phase = "finishing"
             self._deadline = self._now + self.plan.final_time + self.plan.stop_limit
             last: list[v.Action] = [v.Release(*self.rounds.release())] if self.rounds.buffer else []
-            return [*last, v.FinishTraining(self.plan.final_time)]
+            return [*last, v.FinishTraining(self.plan.final_time), *self._training_over()]
         return self._halt_some()
 
     def _training_over(self) -> list[v.Action]:
