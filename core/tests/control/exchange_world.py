@@ -66,6 +66,8 @@ class ExchangeWorld:
         """Walkers of each host that live and have no sample on its way."""
         self.seq = dict.fromkeys(walkers, 0)
         self.chunks: dict[Chunk, str] = {}
+        self.held: list[WalkersGone] = []
+        """What lost hosts have said."""
         self.orphans: set[Chunk] = set()
         """Chunks of hosts that have been lost since."""
         self.batches: dict[int, tuple[Chunk, ...]] = {}
@@ -133,16 +135,19 @@ class ExchangeWorld:
             case Proposed(chunk):
                 self.chunks[chunk] = "waiting"
                 if chunk.host in self.lost:
-                    self.orphans.add(chunk)
+                    self.chunks[chunk] = "held"
                     return
                 self.free[chunk.host] -= chunk.size
                 self.seq[chunk.host] += 1
             case WalkersGone(host, walkers):
-                if host not in self.lost:
-                    self.free[host] -= len(walkers)
-                    self.ended[host] |= set(walkers)
+                if host in self.lost:
+                    self.held.append(event)
+                    return
+                self.free[host] -= len(walkers)
+                self.ended[host] |= set(walkers)
             case Answered(host, batch):
-                self._give(batch, host)
+                if (host, batch) in self.answers:
+                    self._give(batch, host)
             case Judged(batch):
                 self.to_judge.remove(batch)
             case RerankAsked(request):
@@ -167,13 +172,14 @@ class ExchangeWorld:
             del self.group_of[batch]
 
     def _lose(self, host: str) -> None:
-        if host in self.halted | self.lost:
+        if host not in self.hosts or host in self.halted | self.lost:
             return
         self.lost.add(host)
         if host in self.walkers:
             self.free[host] = 0
             self.ended[host] = set()
-            self.orphans |= {c for c, state in self.chunks.items() if c.host == host and state != "answered"}
+            states = ("waiting", "predicting", "judging")
+            self.orphans |= {c for c, state in self.chunks.items() if c.host == host and state in states}
             return
         group = next(g for g, hosts in enumerate(self.groups) if host in hosts)
         for batch in [b for b, hosts in self.missing.items() if host in hosts and self.present(group)]:
@@ -184,8 +190,21 @@ class ExchangeWorld:
             return
         self.lost.remove(host)
         if host in self.walkers:
-            self.free[host], self.seq[host] = self.walkers[host], seq
+            self._walkers_back(host, seq)
         self.owed = [Repeat(b, host) for b, hosts in self.missing.items() if host in hosts]
+
+    def _walkers_back(self, host: str, seq: int) -> None:
+        self.free[host], self.seq[host] = self.walkers[host], seq
+        gone = [e for e in self.held if e.host == host]
+        self.held = [e for e in self.held if e.host != host]
+        early = [c for c, state in self.chunks.items() if state == "held" and c.host == host and c.seq >= seq]
+        for chunk in early:
+            self.chunks[chunk] = "waiting"
+            self.free[host] -= chunk.size
+            self.seq[host] += 1
+        for event in gone:
+            self.free[host] -= len(event.walkers)
+            self.ended[host] |= set(event.walkers)
 
     def snapshot(self) -> dict[str, Any]:
         """The machine's state but for its list of recent events."""
@@ -240,7 +259,7 @@ class ExchangeWorld:
     def _move(self, chunk: Chunk, before: str, now: str) -> None:
         assert self.chunks[chunk] == before
         self.chunks[chunk] = now
-        if now == "answered" and chunk not in self.orphans:
+        if now == "answered" and before != "held" and chunk not in self.orphans:
             self.free[chunk.host] += chunk.size
 
     def _check_dismissed(self, chunk: Chunk) -> None:
@@ -248,7 +267,8 @@ class ExchangeWorld:
         if state == "predicting":
             assert any(chunk in self.batches[b] for b in self._stuck())
         else:
-            assert chunk in self.orphans or (self.quietened and state == "waiting")
+            waits = self.quietened and state == "waiting"
+            assert waits or state == "held" or chunk in self.orphans
         assert state != "answered"
         self._move(chunk, state, "answered")
 

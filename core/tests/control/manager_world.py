@@ -188,7 +188,8 @@ class ManagerWorld:
         self.dying = hosts
         if not hosts:
             return
-        self.spoiled.update(() if self.parts.get(self.set, set()) >= set(self.plan.stateful) else (self.set,))
+        if set(hosts) & set(self.plan.stateful):
+            self.spoiled.add(self.set)
         for sample in [s for h in hosts if (s := self.oracle.get(h)) is not None]:
             if self.machine.phase in ("bootstrapping", "running"):
                 self.failures[sample] += 1
@@ -252,7 +253,7 @@ class ManagerWorld:
                 self.turn = True
             case v.TakeSet(number):
                 assert not self.plan.serial or not self.turn
-                assert not self.away
+                assert not self.away & set(self.plan.stateful)
                 self._begin_set(number)
             case v.CommitSet(number):
                 self._check_commit(number)
@@ -286,7 +287,7 @@ class ManagerWorld:
         assert number not in self.committed
         assert self.parts[number] >= set(self.plan.stateful), "a set is committed before it is whole"
         assert number not in self.spoiled
-        assert not self.failed
+        assert not (self.failed and self.quietened)
         if self.plan.serial:
             assert min(self.ended.values(), default=self.newest) == self.newest, "in the middle of training"
             assert self.quiet or not self.turn

@@ -70,6 +70,14 @@ def test_host_lost_while_a_set_is_written_costs_the_set():
     assert run(m, v.HostReady(TRAINER), at=201.0) == [v.Welcome(TRAINER), v.TakeSet(2)]
 
 
+def test_lost_oracle_costs_no_set():
+    m = exploring(snapshot_every=60.0, spares=1)
+    run(m, v.Tick(), *saved(1, GEN, TRAINER), at=60.0)
+    run(m, v.HostsLost((ORACLE,), "killed"), at=61.0)
+    assert run(m, *saved(1, "exchange"), at=62.0) == [v.CommitSet(1)]
+    assert run(m, v.Tick(), at=122.0) == [v.TakeSet(2)]
+
+
 # --- at the end
 
 

@@ -346,7 +346,7 @@ class Manager:
         if self.plan.serial:
             return self._serial() + self._dispatch()
         actions: list[v.Action] = [v.Release(*self.rounds.release())] if self.rounds.due else []
-        if self.phase == "running" and self.sets.due(self._now) and not self._roster.away:
+        if self.phase == "running" and self.sets.due(self._now) and self.sets.hosts.isdisjoint(self._roster.away):
             actions.append(v.TakeSet(self.sets.begin()))
         return actions + self._dispatch()
 
@@ -428,7 +428,8 @@ class Manager:
             return []  # they had halted
         if not self._can_lose(hosts):
             return self._restart(why)
-        self.sets.abandon(self._now)
+        if self.sets.hosts.intersection(hosts):
+            self.sets.abandon(self._now)
         if self.phase not in ("bootstrapping", "running"):
             return self._retire(hosts)
         actions: list[v.Action] = []
