@@ -19,7 +19,6 @@ from pal_core.control import vocabulary as v
 from pal_core.control.manager import ManagerPlan
 from pal_core.control.queue import Ticket
 
-
 FIRST_SEQ = 10**6
 """Every life of a generator host counts its chunks from a multiple of this on."""
 
@@ -80,6 +79,8 @@ class ExchangeHost(Host):
         match action:
             case x.Repeat(batch, host):
                 self.send(host, "predict", batch)
+            case x.GoOn(host):
+                self.send(host, "work")
             case x.Predict(batch, _, group) | x.PredictQueue(batch, _, group):
                 for host in self.world.groups[group]:
                     self.send(host, "predict", batch)
@@ -121,7 +122,7 @@ class ManagerHost:
         for action in self.world.handle(event):
             self.act(action)
 
-    def event(self, sender: str, what: str, *rest: Any) -> v.Event:
+    def event(self, sender: str, what: str, *rest: Any) -> v.Event:  # noqa: C901 - one row per message
         match what:
             case "candidate":
                 return v.SampleArrived(next(self.world.numbers), rest[0], 0.0, True)
@@ -195,8 +196,6 @@ class ManagerHost:
         role = host.partition("/")[0]
         if role in ("generator", "prediction"):
             self.send("exchange", "back", host, *([FIRST_SEQ * self.lives[host]] if role == "generator" else []))
-        if role == "generator" and self.world.exploring:
-            self.send(host, "work")
         if role == "training" and self.world.machine.rounds.released:
             self.send(host, "train", self.world.machine.rounds.released)
 

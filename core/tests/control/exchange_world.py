@@ -15,6 +15,7 @@ from pal_core.control.exchange import (
     Dismiss,
     Event,
     Exchange,
+    GoOn,
     HaltHost,
     HostBack,
     HostHalted,
@@ -66,8 +67,6 @@ class ExchangeWorld:
         """Walkers of each host that live and have no sample on its way."""
         self.seq = dict.fromkeys(walkers, 0)
         self.chunks: dict[Chunk, str] = {}
-        self.held: list[WalkersGone] = []
-        """What lost hosts have said."""
         self.orphans: set[Chunk] = set()
         """Chunks of hosts that have been lost since."""
         self.batches: dict[int, tuple[Chunk, ...]] = {}
@@ -79,7 +78,8 @@ class ExchangeWorld:
         self.told: list[str] = []
         self.halted: set[str] = set()
         self.lost: set[str] = set()
-        self.owed: list[Repeat] = []
+        self.owed: list[Action] = []
+        """What a host that has just come back must be told."""
         self.quietened = self.closing = False
         self.quiet = self.closed = 0
 
@@ -135,16 +135,14 @@ class ExchangeWorld:
             case Proposed(chunk):
                 self.chunks[chunk] = "waiting"
                 if chunk.host in self.lost:
-                    self.chunks[chunk] = "held"
+                    self.orphans.add(chunk)
                     return
                 self.free[chunk.host] -= chunk.size
                 self.seq[chunk.host] += 1
             case WalkersGone(host, walkers):
-                if host in self.lost:
-                    self.held.append(event)
-                    return
-                self.free[host] -= len(walkers)
-                self.ended[host] |= set(walkers)
+                if host not in self.lost:
+                    self.free[host] -= len(walkers)
+                    self.ended[host] |= set(walkers)
             case Answered(host, batch):
                 if (host, batch) in self.answers:
                     self._give(batch, host)
@@ -190,21 +188,10 @@ class ExchangeWorld:
             return
         self.lost.remove(host)
         if host in self.walkers:
-            self._walkers_back(host, seq)
+            self.free[host], self.seq[host] = self.walkers[host], seq
+            self.owed = [GoOn(host)]
+            return
         self.owed = [Repeat(b, host) for b, hosts in self.missing.items() if host in hosts]
-
-    def _walkers_back(self, host: str, seq: int) -> None:
-        self.free[host], self.seq[host] = self.walkers[host], seq
-        gone = [e for e in self.held if e.host == host]
-        self.held = [e for e in self.held if e.host != host]
-        early = [c for c, state in self.chunks.items() if state == "held" and c.host == host and c.seq >= seq]
-        for chunk in early:
-            self.chunks[chunk] = "waiting"
-            self.free[host] -= chunk.size
-            self.seq[host] += 1
-        for event in gone:
-            self.free[host] -= len(event.walkers)
-            self.ended[host] |= set(event.walkers)
 
     def snapshot(self) -> dict[str, Any]:
         """The machine's state but for its list of recent events."""
@@ -228,7 +215,7 @@ class ExchangeWorld:
                 assert request == self.requests.pop(0)
                 self.rankings[batch] = request
                 self._take_off(batch, group)
-            case Repeat():
+            case Repeat() | GoOn():
                 self.owed.remove(action)
             case Judge(batch):
                 assert self.missing.pop(batch) == []
@@ -259,7 +246,7 @@ class ExchangeWorld:
     def _move(self, chunk: Chunk, before: str, now: str) -> None:
         assert self.chunks[chunk] == before
         self.chunks[chunk] = now
-        if now == "answered" and before != "held" and chunk not in self.orphans:
+        if now == "answered" and chunk not in self.orphans:
             self.free[chunk.host] += chunk.size
 
     def _check_dismissed(self, chunk: Chunk) -> None:
@@ -267,8 +254,7 @@ class ExchangeWorld:
         if state == "predicting":
             assert any(chunk in self.batches[b] for b in self._stuck())
         else:
-            waits = self.quietened and state == "waiting"
-            assert waits or state == "held" or chunk in self.orphans
+            assert chunk in self.orphans or (self.quietened and state == "waiting")
         assert state != "answered"
         self._move(chunk, state, "answered")
 

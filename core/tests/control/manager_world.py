@@ -234,7 +234,7 @@ class ManagerWorld:
                 self._move(sample, "missed", "quarantined")
             case v.ReturnToQueue(samples):
                 for sample in samples:
-                    self._move(sample, "flying", "returned")
+                    self._move(sample, "flying", "waiting")
             case v.Release(number, samples):
                 self.newest += 1
                 assert number == self.newest

@@ -118,6 +118,14 @@ def test_oracle_that_is_being_replaced_counts_as_left():
     assert run(m, lost(ORACLE)) == [v.Forgo((ORACLE,))]
 
 
+def test_oracle_whose_new_rank_dies_too_is_done_without_if_there_is_no_other_spare():
+    m = exploring(spares=1, startup_limit=30.0)
+    run(m, lost(ORACLE))
+    assert run(m, lost(ORACLE)) == [v.Forgo((ORACLE,))]
+    assert run(m, v.Tick(), at=99.0) == []
+    assert v.Forgo((ORACLE,)) not in run(m, v.StopAsked("SIGTERM"))
+
+
 @pytest.mark.parametrize("hosts", [(GEN,), (PRED,), (TRAINER,), (TRAINER, ORACLE), ORACLES])
 def test_loss_of_what_the_run_can_not_do_without_costs_a_restart(hosts):
     m = exploring()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 
-from steps import HOSTS, ORACLE, ORACLES, TRAINER, exploring, plan, run, sample, started
+from steps import HOSTS, ORACLE, ORACLES, TRAINER, exploring, run, sample
 
 from pal_core.control import vocabulary as v
 from pal_core.control.stopping import StopRules

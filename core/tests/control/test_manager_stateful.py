@@ -258,7 +258,6 @@ class ManagerUnderLoad(RuleBasedStateMachine):
             if world.over is not None:
                 break
             assert self.one_answer() is not None, f"nobody owes anything while {world.machine.phase}"
-            world.now += 0.001
             world.handle(v.Tick())
         assert isinstance(world.over, v.Finished | v.Restart)
 

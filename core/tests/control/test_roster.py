@@ -48,3 +48,11 @@ def test_host_is_told_to_halt_once_and_not_after_it_has():
     assert r.tell(["a", "c"]) == ["a"]
     assert r.tell(["a", "b", "c"]) == ["b"]
     assert r.running == {"a", "b"}
+
+
+def test_host_that_is_done_without_is_away_no_more():
+    r = Roster(["a"], spares=1)
+    r.lost(["a"], 5.0)
+    r.gone(["a"])
+    assert r.overdue(99.0) == ()
+    assert not r.back("a")

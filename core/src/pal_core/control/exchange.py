@@ -23,8 +23,8 @@ group is free, samples wait, and the batching rule is content: ``"ready"`` takes
 every live walker has proposed (lock step) and joins the chunks in an order that doesn't depend on who was faster.
 Stepwise, every batch of walkers needs a `Resume` of its own; re-ranking goes on meanwhile.
 
-A host may be lost and come back. Without a generator host the others go on; what it had proposed is forgotten. What
-its new life says before `HostBack` has arrived, by way of the manager, is held until then. A group
+A host may be lost and come back. Without a generator host the others go on; what it had proposed is forgotten. In its
+new life it waits for `GoOn`, so that nothing it proposes can overtake the news that it is back. A group
 that has lost a host goes on with the members left, if they are at least two, whose disagreement still says something;
 otherwise its batch waits, and is sent to the host again when it is back.
 
@@ -54,6 +54,7 @@ __all__ = [
     "Closed",
     "Dismiss",
     "Exchange",
+    "GoOn",
     "HaltHost",
     "HostBack",
     "HostHalted",
@@ -191,6 +192,13 @@ class Repeat:
 
 
 @dataclass(frozen=True, slots=True)
+class GoOn:
+    """Let the walkers of this host, which was lost, explore again."""
+
+    host: str
+
+
+@dataclass(frozen=True, slots=True)
 class Judge:
     """The committee is complete: let the selection judge the batch, and report `Judged`."""
 
@@ -250,7 +258,7 @@ Event = (
     | HostLost
     | HostBack
 )
-Action = Predict | PredictQueue | Repeat | Judge | RankQueue | Reply | Dismiss | HaltHost | Quiet | Closed
+Action = Predict | PredictQueue | Repeat | GoOn | Judge | RankQueue | Reply | Dismiss | HaltHost | Quiet | Closed
 _FEWEST = 2
 """Members that a standard deviation takes."""
 Phase = Literal["open", "quieting", "quiet", "closing", "closed"]
@@ -317,7 +325,6 @@ class Exchange:
     def __post_init__(self) -> None:
         self.paused = self.stepwise
         self._lost: set[str] = set()
-        self._early: dict[str, list[Proposed | WalkersGone]] = {}
         self._orphans: set[Chunk] = set()
         self._ended: dict[str, set[int]] = {h: set() for h in self.walkers}
         self._walkers_live = sum(self.walkers.values())
@@ -342,8 +349,6 @@ class Exchange:
         """
         self._recent.append(event)
         match event:
-            case Proposed(Chunk(host)) | WalkersGone(host) if host in self._lost:
-                return self._too_early(host, event)
             case Proposed(chunk):
                 return self._proposed(chunk)
             case WalkersGone(host, walkers):
@@ -379,6 +384,8 @@ class Exchange:
     # --- chunks and batches
 
     def _proposed(self, chunk: Chunk) -> list[Action]:
+        if chunk.host in self._lost:
+            return [Dismiss(chunk)]
         if chunk.seq < self._expected.get(chunk.host, 0):
             return []
         self._refuse_if(chunk.host not in self._running, f"{chunk.host} is not a running generator host")
@@ -392,6 +399,8 @@ class Exchange:
         return self._leave()
 
     def _gone(self, host: str, walkers: tuple[int, ...]) -> list[Action]:
+        if host in self._lost:
+            return []
         ended = self._ended.get(host, set()) | set(walkers)
         self._refuse_if(len(ended) > self.walkers.get(host, -1), f"{host} has ended more walkers than it had")
         self._walkers_live -= len(ended) - len(self._ended[host])
@@ -512,32 +521,14 @@ class Exchange:
             return []
         self._lost.discard(host)
         if host in self._running:
-            return self._walkers_back(host, seq)
+            self._expected[host] = seq
+            self._walkers_live += self.walkers[host]
+            return [GoOn(host)]
         group = next(i for i, hosts in enumerate(self._groups) if host in hosts)
         if self._present(group) and group not in self._idle and not self._busy(group):
             self._idle.append(group)
         repeats = [Repeat(b, host) for b, f in self._flights.items() if host in f.missing]
         return [*repeats, *self._leave()]
-
-    def _too_early(self, host: str, event: Proposed | WalkersGone) -> list[Action]:
-        """Hold what a lost host says; at the end it has nothing to say any more."""
-        if self.phase == "open":
-            self._early.setdefault(host, []).append(event)
-            return []
-        return [Dismiss(event.chunk)] if isinstance(event, Proposed) else []
-
-    def _walkers_back(self, host: str, seq: int) -> list[Action]:
-        self._expected[host] = seq
-        self._walkers_live += self.walkers[host]
-        actions: list[Action] = []
-        for event in self._early.pop(host, ()):
-            if isinstance(event, WalkersGone):
-                actions += self._gone(host, event.walkers)
-            elif event.chunk.seq < seq:  # of an earlier life
-                actions.append(Dismiss(event.chunk))
-            else:
-                actions += self._proposed(event.chunk)
-        return actions
 
     def _busy(self, group: int) -> bool:
         return any(f.group == group and f.missing for f in self._flights.values())
@@ -559,9 +550,7 @@ class Exchange:
     def _quieten(self) -> list[Action]:
         self._refuse_if(self.phase != "open", "told to quieten twice")
         self.phase = "quieting"
-        early = [e.chunk for events in self._early.values() for e in events if isinstance(e, Proposed)]
-        self._early.clear()
-        actions: list[Action] = [Dismiss(c) for c in (*self._take_waiting(), *early)]
+        actions: list[Action] = [Dismiss(c) for c in self._take_waiting()]
         return [*actions, *self._forget_stuck(), *self._end_walkers()]
 
     def _end_walkers(self) -> list[Action]:

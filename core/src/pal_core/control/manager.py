@@ -418,20 +418,20 @@ class Manager:
             return self._fail(f"every walker has been disabled; the last: {reason}")
         return []
 
-    def _lost(self, hosts: tuple[str, ...], why: str) -> list[v.Action]:
-        """The process of these hosts is gone."""
-        if not hosts:
-            self._roster.spares -= 1
-            return []
-        hosts = tuple(h for h in hosts if h in self._roster.running)
-        if not hosts:
-            return []  # they had halted
-        if not self._can_lose(hosts):
+    def _lost(self, all_hosts: tuple[str, ...], why: str) -> list[v.Action]:
+        """The process of these hosts is gone; those that had halted matter no more."""
+        hosts = tuple(h for h in all_hosts if h in self._roster.running)
+        self._roster.spares -= not all_hosts
+        if hosts and not self._can_lose(hosts):
             return self._restart(why)
         if self.sets.hosts.intersection(hosts):
             self.sets.abandon(self._now)
-        if self.phase not in ("bootstrapping", "running"):
-            return self._retire(hosts)
+        if self.phase in ("bootstrapping", "running"):
+            return self._go_on_without(hosts, why) if hosts else []
+        return self._retire(hosts) if hosts else []
+
+    def _go_on_without(self, hosts: tuple[str, ...], why: str) -> list[v.Action]:
+        """Let a spare rank take these hosts over; oracles can also be done without."""
         actions: list[v.Action] = []
         for host in hosts:
             self._idle.pop(host, None)
@@ -443,8 +443,8 @@ class Manager:
             return [*actions, *self._retire(hosts)]
         if self._roster.lost(hosts, self._now):
             return [*actions, v.Replace(hosts)]
-        left = self._roster.running - set(hosts)
-        if set(hosts) <= set(self.plan.oracles) and left & set(self.plan.oracles):
+        oracles = set(self.plan.oracles)
+        if oracles.issuperset(hosts) and self._roster.running & oracles - set(hosts):
             return [*actions, *self._retire(hosts)]
         return self._restart(f"{why}; no spare rank is left")
 
