@@ -130,7 +130,7 @@ class Run:
 
     def __init__(self, folder: Path, text: str, seed: int, labels: int) -> None:
         self.folder = folder
-        self.rng = random.Random(seed)
+        self.rng = random.Random(seed)  # noqa: S311 - nothing secret
         self.figures = Figures(runs=1)
         self._file = folder / "run.toml"
         self._file.write_text(text.format(seed=seed, here=HERE, folder=folder, labels=labels))
@@ -337,7 +337,7 @@ def main() -> None:
     parser.add_argument("--ethanol", type=int, default=20, help="how many of the SIGKILLs hit the ethanol example")
     parser.add_argument("--seed", type=int, default=1)
     options = parser.parse_args()
-    rng = random.Random(options.seed)
+    rng = random.Random(options.seed)  # noqa: S311 - nothing secret
     on_ethanol = min(options.ethanol, options.kills)
     toy = [rng.choice(TARGETS) for _ in range(options.kills - on_ethanol)] + ["term"] * options.terms
     rng.shuffle(toy)

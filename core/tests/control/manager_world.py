@@ -45,6 +45,9 @@ class ManagerWorld:
         """What each oracle works on."""
         self.answers: list[v.Event] = []
         self.released: dict[int, tuple[int, ...]] = {}
+        self.measured: dict[int, list[float]] = {}
+        """Durations of labels by size."""
+        self.size = {t.sample: t.size for t in waiting}
         self.newest = rounds
         """Last round released, in this or an earlier part of the run."""
         self.begun = dict.fromkeys(plan.trainers, rounds)
@@ -56,7 +59,20 @@ class ManagerWorld:
         self.told: list[str] = []
         self.ready: set[str] = set()
         self.halted: set[str] = set()
-        self.exploring = self.paused = self.quietened = self.quiet = self.finishing = False
+        self.spares = plan.spares
+        self.away: set[str] = set()
+        """Lost hosts that a spare rank takes over."""
+        self.forgone: set[str] = set()
+        self.dying: tuple[str, ...] = ()
+        self.turn = False
+        """Whether the exchange takes a turn of the serial schedule."""
+        self.set = 0
+        self.parts: dict[int, set[str]] = {}
+        """Who has written his part of each set."""
+        self.spoiled: set[int] = set()
+        """Sets of which a part could not be written, or is of a host that is lost."""
+        self.committed: list[int] = []
+        self.exploring = self.quietened = self.quiet = self.finishing = False
         self.closing = self.failed = False
         self.over: v.Action | None = None
         self.now = 0.0
@@ -71,7 +87,23 @@ class ManagerWorld:
 
     @property
     def working(self) -> list[tuple[str, int]]:
-        return [(h, s) for h, s in self.oracle.items() if s is not None and h not in self.halted]
+        return [(h, s) for h, s in self.oracle.items() if s is not None and h not in self.gone]
+
+    @property
+    def gone(self) -> set[str]:
+        """Hosts that have halted or are lost."""
+        return self.halted | self.away | self.forgone
+
+    @property
+    def turning(self) -> bool:
+        """Whether walkers may have proposed something that isn't judged."""
+        return self.exploring and not self.quiet and (self.turn or not self.plan.serial)
+
+    @property
+    def writers(self) -> list[str]:
+        """Hosts that still owe their part of the newest set."""
+        written = self.parts.get(self.set, set())
+        return [h for h in self.plan.stateful if h not in self.gone | written and self.set and not self.quietened]
 
     @property
     def to_begin(self) -> list[str]:
@@ -86,20 +118,21 @@ class ManagerWorld:
         return [h for h in self.plan.trainers if self.finishing and self._trains(h)]
 
     def _trains(self, host: str) -> bool:
-        return host not in self.halted | self.training_over
+        return host not in self.gone | self.training_over
 
     @property
     def halting(self) -> list[str]:
         """Hosts told to halt, by the manager or the exchange, that haven't."""
         told = list(self.told)
         told += self.plan.walker_hosts if self.quietened else ()
-        told += self.plan.predictors if self.closing else ()
-        return [h for h in dict.fromkeys(told) if h not in self.halted]
+        told += (*self.plan.predictors, "exchange") if self.closing else ()
+        return [h for h in dict.fromkeys(told) if h not in self.gone]
 
     # --- events
 
     def handle(self, event: v.Event) -> list[v.Action]:
         before = dict(self.state)
+        self.event = event
         self._before(event)
         actions = self.machine.handle(event, self.now)
         if self.over is not None:
@@ -116,14 +149,14 @@ class ManagerWorld:
         match event:
             case v.HostReady(host):
                 self.ready.add(host)
-            case v.SampleArrived(sample, walker, _, bootstrap):
-                self.walker[sample] = walker
+            case v.SampleArrived(sample, walker, _, bootstrap, size):
+                self.walker[sample], self.size[sample] = walker, size
                 self.bootstrap_due -= bootstrap
                 if bootstrap:
                     self.safe.add(sample)
             case v.LabelArrived(host, sample) | v.LabelMissed(host, sample):
                 self.answers.append(event)
-                if self.oracle.get(host) == sample:
+                if self.oracle.get(host) == sample and event.attempt in (None, self.failures[sample] + 1):
                     self.oracle[host] = None
                     self._answered(event)
             case v.RoundStarted(host, number):
@@ -135,20 +168,40 @@ class ManagerWorld:
                 self.training_over.add(host)
             case v.WalkersQuiet():
                 self.quiet = True
-                self.halted |= set(self.plan.walker_hosts)
-            case v.ExchangeClosed():
-                self.halted |= {"exchange", *self.plan.walker_hosts, *self.plan.predictors}
-            case v.HostHalted(host):
+            case v.Predicted():
+                self.turn = False
+            case v.StateSaved(host, number, written):
+                self.parts.setdefault(number, set()).update((host,) if written else ())
+                self.spoiled.update(() if written else (number,))
+            case v.HostHalted(host, saved):
                 self.halted.add(host)
+                self.parts.setdefault(self.set, set()).update((host,) if saved else ())
+            case v.HostsLost(hosts):
+                self._lose(tuple(h for h in hosts if h not in self.halted | self.forgone))
+                self.spares -= not hosts
             case v.HostFailed():
                 self.failed = True
             case _:
                 pass
 
+    def _lose(self, hosts: tuple[str, ...]) -> None:
+        self.dying = hosts
+        if not hosts:
+            return
+        if set(hosts) & set(self.plan.stateful):
+            self.spoiled.add(self.set)
+        for sample in [s for h in hosts if (s := self.oracle.get(h)) is not None]:
+            if self.machine.phase in ("bootstrapping", "running"):
+                self.failures[sample] += 1
+                self.state[sample] = "missed"
+        self.oracle.update({h: None for h in hosts if h in self.oracle})
+
     def _answered(self, event: v.LabelArrived | v.LabelMissed) -> None:
         """The first answer of an oracle to what it works on."""
         if self.state[event.sample] != "flying" or self.over is not None:
             return
+        if isinstance(event, v.LabelArrived) and event.seconds is not None:
+            self.measured.setdefault(self.size[event.sample], []).append(event.seconds)
         self.failures[event.sample] += 1
         self.state[event.sample] = "missed"
         if isinstance(event, v.LabelArrived) and event.admitted:
@@ -181,7 +234,7 @@ class ManagerWorld:
                 self._move(sample, "missed", "quarantined")
             case v.ReturnToQueue(samples):
                 for sample in samples:
-                    self._move(sample, "flying", "returned")
+                    self._move(sample, "flying", "waiting")
             case v.Release(number, samples):
                 self.newest += 1
                 assert number == self.newest
@@ -193,13 +246,22 @@ class ManagerWorld:
                 assert self.ranking is None
                 assert all(self.state[s] == "waiting" for s in samples)
                 self.ranking = action
-            case v.PauseWalkers() | v.ResumeWalkers():
+            case v.ResumeWalkers():
                 assert self.plan.serial
-                assert self.paused == isinstance(action, v.ResumeWalkers)
-                self.paused = not self.paused
+                assert not self.turn, "a turn before the last one is over"
+                assert not self.writers or self.set in self.spoiled, "a turn while a set is written"
+                self.turn = True
+            case v.TakeSet(number):
+                assert not self.plan.serial or not self.turn
+                assert not self.away & set(self.plan.stateful)
+                self._begin_set(number)
+            case v.CommitSet(number):
+                self._check_commit(number)
+            case v.Replace() | v.Forgo() | v.Welcome() | v.Restart():
+                self._check_loss(action)
             case v.HaltHost(host):
                 assert host not in self.told, f"{host} told to halt twice"
-                assert host not in self.halted, f"{host} told to halt after it has"
+                assert host not in self.gone, f"{host} told to halt after it has, or was lost"
                 self.told.append(host)
             case v.Abandon() | v.Finished():
                 self._check_over(action)
@@ -207,13 +269,49 @@ class ManagerWorld:
     def _check_once(self, action: v.Action) -> None:
         if isinstance(action, v.QuietenExchange):
             self.quietened = True
+            self._begin_set(action.set)
         elif isinstance(action, v.FinishTraining):
             assert not self.working or self.machine.outcome == "done"
             self.finishing = True
         elif isinstance(action, v.CloseExchange):
             assert self.quiet
-            assert self.halted >= {*self.plan.trainers, *self.plan.oracles}
+            assert self.gone >= {*self.plan.trainers, *self.plan.oracles}
             self.closing = True
+
+    def _begin_set(self, number: int) -> None:
+        assert number > self.set
+        self.set = number
+
+    def _check_commit(self, number: int) -> None:
+        assert number == self.set
+        assert number not in self.committed
+        assert self.parts[number] >= set(self.plan.stateful), "a set is committed before it is whole"
+        assert number not in self.spoiled
+        assert not (self.failed and self.quietened)
+        if self.plan.serial:
+            assert min(self.ended.values(), default=self.newest) == self.newest, "in the middle of training"
+            assert self.quiet or not self.turn
+            assert not self.working
+        self.committed.append(number)
+
+    def _check_loss(self, action: v.Replace | v.Forgo | v.Welcome | v.Restart) -> None:
+        if isinstance(action, v.Replace):
+            assert self.machine.phase in ("bootstrapping", "running")
+            assert action.hosts == self.dying
+            assert self.spares > 0
+            self.spares -= 1
+            self.away |= set(action.hosts)
+        elif isinstance(action, v.Forgo):
+            assert action.hosts
+            assert not set(action.hosts) & (self.halted | self.forgone)
+            assert set(action.hosts) <= self.away | set(self.dying)
+            self.away -= set(action.hosts)
+            self.forgone |= set(action.hosts)
+        elif isinstance(action, v.Welcome):
+            self.away.remove(action.host)
+        else:
+            assert isinstance(self.event, v.HostsLost | v.Tick)
+            self.over = action
 
     def _move(self, sample: int, before: str, now: str) -> None:
         assert self.state[sample] == before, f"{sample} is {self.state[sample]}"
@@ -239,23 +337,36 @@ class ManagerWorld:
         flying = sum(s == "flying" for s in self.state.values())
         limit = self.plan.rules.labels
         assert limit is None or self.labels + flying <= max(limit, self.before)
+        assert host not in self.gone
+        assert self._may_end(sample), "a label that can't end in time is begun"
         if self.machine.phase == "running" and self.plan.serial:
-            assert self.paused
+            assert not self.turn
         elif self.machine.phase == "running" and self.plan.trainers and self.plan.ahead is not None:
             begun = min(self.begun.values())
             waiting = sum(len(s) for number, s in self.released.items() if number > begun)
             waiting += sum(s == "labelled" for s in self.state.values())
             assert waiting + flying <= max(self.plan.ahead, self.plan.retrain_after)
 
+    def _may_end(self, sample: int) -> bool:
+        """Whether nothing that was measured speaks against it."""
+        last = self.plan.drain_at
+        recent = self.measured.get(self.size.get(sample, 1), [0.0])[-20:]
+        return last is None or self.now + max(recent) <= last
+
+    def _surely_ends(self) -> bool:
+        """Whether any sample would have time enough, even if it is far larger than those measured."""
+        longest = max((s for seconds in self.measured.values() for s in seconds), default=0.0)
+        return self.plan.drain_at is None or self.now + 200 * longest <= self.plan.drain_at
+
     def _check_over(self, action: v.Action) -> None:
         self.over = action
         if isinstance(action, v.Abandon):
             assert action.hosts
             blameless = {"finishing": self.training_over, "starting": set() if self.inspecting else self.ready}
-            assert not set(action.hosts) & blameless.get(action.doing, self.halted)
+            assert not set(action.hosts) & blameless.get(action.doing, self.gone)
             return
         assert isinstance(action, v.Finished)
-        assert self.halted == set(self.plan.hosts)
+        assert self.halted | self.forgone == set(self.plan.hosts)
         if action.outcome == "done" and self.plan.trainers and self.plan.final_time > 0:
             assert "labelled" not in self.state.values(), "a label that nobody was trained on"
 
@@ -294,7 +405,7 @@ class ManagerWorld:
     def _check_work_goes_on(self) -> None:
         """No oracle is idle, and no round's worth of labels waits, unless a rule of the plan wants it."""
         plan, state = self.plan, list(self.state.values())
-        free = [h for h in plan.oracles if self.oracle[h] is None]
+        free = [h for h in plan.oracles if self.oracle[h] is None and h not in self.gone and self._surely_ends()]
         enough = plan.rules.labels is not None and self.labels + state.count("flying") >= plan.rules.labels
         if self.machine.phase == "bootstrapping" or (not plan.serial and (plan.ahead is None or not plan.trainers)):
             assert not free or "waiting" not in state or enough

@@ -31,6 +31,10 @@ class Network:
             del self.links[link]
         return *link, message
 
+    def cut(self, host: str) -> None:
+        """The process of a host has died: nothing from it or to it arrives any more."""
+        self.links = {link: messages for link, messages in self.links.items() if host not in link}
+
 
 class Host:
     """What simulated hosts have in common: they halt once, and do nothing but halt once they are broken."""
@@ -63,25 +67,27 @@ class Walkers(Host):
 
     tells = ("exchange", "manager")
 
-    def __init__(self, name: str, network: Network, lives: list[int]) -> None:
+    def __init__(self, name: str, network: Network, lives: list[int], first: int, seq: int = 0) -> None:
         super().__init__(name, network)
-        self.lives = lives
+        self.lives = list(lives)
+        self.first = first
+        """Number of its first walker in the whole run."""
         self.idle = list(range(len(lives)))
         self.flying: dict[int, list[int]] = {}
-        self.seq = 0
+        self.seq = seq
 
     def bootstrap(self, count: int) -> None:
         for _ in range(count):
-            self.send("manager", "candidate", self.rng.choice(range(len(self.lives))))
+            self.send("manager", "candidate", self.first + self.rng.choice(range(len(self.lives))))
 
     def work(self) -> None:
         """Some walkers are ready before others."""
         some = self.rng.sample(self.idle, self.rng.randint(1, len(self.idle))) if self.idle else []
         self.idle = [w for w in self.idle if w not in some]
-        ended = [w for w in some if self.lives[w] == 0]
+        ended = tuple(self.first + w for w in some if self.lives[w] == 0)
         going = [w for w in some if self.lives[w] != 0]
         if ended:
-            self.send("exchange", "gone", len(ended))
+            self.send("exchange", "gone", ended)
         if going:
             for walker in going:
                 self.lives[walker] -= 1
@@ -92,8 +98,11 @@ class Walkers(Host):
             self.send(self.name, "work")
 
     def verdicts(self, seq: int) -> None:
-        self.idle += self.flying.pop(seq)
+        self.idle += self.flying.pop(seq, [])  # of an earlier life, if unknown
         self.send(self.name, "work")
+
+    def save(self, number: int) -> None:
+        self.send("manager", "saved", number)
 
 
 class Predictor(Host):
@@ -117,6 +126,9 @@ class Trainer(Host):
         self.patience = patience
         self.newest = self.running = self.rounds = 0
         self.finishing = self.said = False
+
+    def save(self, number: int) -> None:
+        self.send("manager", "saved", number)
 
     def train(self, number: int) -> None:
         self.newest = number
@@ -152,10 +164,10 @@ class Oracle(Host):
     def inspect(self) -> None:
         self.send("manager", "inspected")
 
-    def label(self, sample: int) -> None:
-        self.send(self.name, "done", sample)
+    def label(self, sample: int, attempt: int) -> None:
+        self.send(self.name, "done", sample, attempt)
 
-    def done(self, sample: int) -> None:
+    def done(self, sample: int, attempt: int) -> None:
         fate = self.rng.choices(["labelled", "refused", "missed", "invalid"], [40, 1, 4, 1])[0]
         for _ in range(self.rng.choice([1, 1, 1, 2])):
-            self.send("manager", fate, sample)
+            self.send("manager", fate, sample, attempt)

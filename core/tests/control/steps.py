@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 from pal_core.control import vocabulary as v
@@ -15,9 +16,9 @@ HOSTS = ("exchange", GEN, PRED, TRAINER, *ORACLES)
 
 
 def plan(**changes: Any) -> ManagerPlan:
-    """Two oracles and one host of each other role."""
+    """Two oracles and one host of each other role; no snapshot sets but at the end."""
     usual: dict[str, Any] = {"oracles": ORACLES, "trainers": (TRAINER,), "walker_hosts": (GEN,), "predictors": (PRED,)}
-    return ManagerPlan(**(usual | changes))
+    return ManagerPlan(**(usual | {"snapshot_every": math.inf} | changes))
 
 
 def run(machine: Manager, *events: v.Event, at: float = 0.0) -> list[v.Action]:

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from closed_loop import ClosedLoop
 
+from pal_core.control import vocabulary as v
 from pal_core.control.manager import ManagerPlan
 from pal_core.control.queue import Ticket
 from pal_core.control.stopping import StopRules
@@ -17,7 +18,6 @@ ENDS = {
     "trainer": "asked to stop (flat)",
     "labels": " labels",
     "steps": " steps",
-    "wall time": "wall time of ",
 }
 SEEDS = range(50)
 
@@ -26,7 +26,6 @@ def rules(rng: random.Random, end: str, walkers: int, members: int) -> StopRules
     limits: dict[str, dict[str, Any]] = {
         "labels": {"labels": rng.randint(1, 40)},
         "steps": {"steps": rng.randint(1, 300)},
-        "wall time": {"wall_time": float(rng.randint(5, 60))},
     }
     both = {"generators": rng.choice(["any", "all"]), "training": rng.choice(["any", "all"])}
     return StopRules(**limits.get(end, {}), **both, walkers=walkers, members=members)
@@ -47,6 +46,9 @@ def closed_loop(rng: random.Random, end: str) -> ClosedLoop:
     resumed = learns and rng.random() < 0.3
     labels = tuple(range(100, 100 + rng.randint(0, 5))) if resumed else ()
     plan = ManagerPlan(
+        spares=rng.choice([0, 1, 9]),
+        snapshot_every=rng.choice([1.0, 10.0]),
+        end=rng.uniform(5, 60) if end == "time" else None,
         oracles=names("oracle", rng.randint(1, 4)) if learns else (),
         trainers=trainers,
         walker_hosts=names("generator", len(lives)),
@@ -65,7 +67,7 @@ def closed_loop(rng: random.Random, end: str) -> ClosedLoop:
         final_time=rng.choice([0.0, 300.0, 300.0]),
         label_limit=1e4,
         startup_limit=1e4,
-        stop_limit=1e4,
+        stop_limit=1e4 if end != "time" else 10.0,
     )
     return ClosedLoop(
         rng,
@@ -93,6 +95,16 @@ def test_run_ends_by_its_rule(end, seed):
 
 
 @pytest.mark.parametrize("seed", SEEDS)
+def test_run_ends_when_its_time_is_up(seed):
+    rng = random.Random(f"time {seed}")
+    loop = closed_loop(rng, "time")
+    over = loop.run()
+    assert over.outcome == "interrupted"
+    assert over.reason.startswith("time is up")
+    loop.check_end()
+
+
+@pytest.mark.parametrize("seed", SEEDS)
 def test_interrupted_run_ends(seed):
     rng = random.Random(f"interrupted {seed}")
     loop = closed_loop(rng, rng.choice(list(ENDS)))
@@ -105,5 +117,18 @@ def test_interrupted_run_ends(seed):
 def test_run_with_a_failing_host_ends(seed):
     rng = random.Random(f"failing {seed}")
     loop = closed_loop(rng, rng.choice(list(ENDS)))
-    loop.run(break_at=rng.randint(1, 400))
+    assert isinstance(loop.run(break_at=rng.randint(1, 400)), v.Finished)
     loop.check_end()
+
+
+@pytest.mark.parametrize("seed", range(3 * len(SEEDS)))
+def test_run_whose_hosts_die_ends_or_asks_to_begin_anew(seed):
+    rng = random.Random(f"dying {seed}")
+    loop = closed_loop(rng, rng.choice(list(ENDS)))
+    kills = {rng.randint(1, 400) for _ in range(rng.choice([1, 2, 5]))}
+    over = loop.run(stop_at=rng.choice([-1, rng.randint(1, 400)]), kill_at=kills)
+    if isinstance(over, v.Finished):
+        loop.check_end()
+    else:
+        assert isinstance(over, v.Restart)
+        assert loop.dead

@@ -13,10 +13,11 @@ from pal_core.control.exchange import (
     Chunk,
     Close,
     Event,
+    HostBack,
     HostHalted,
+    HostLost,
     IllegalEventError,
     Judged,
-    PauseExchange,
     Proposed,
     Quieten,
     RerankAsked,
@@ -26,27 +27,38 @@ from pal_core.control.exchange import (
 
 
 class ExchangeUnderLoad(RuleBasedStateMachine):
-    """Hosts propose, answer, end and are ended in any order."""
+    """Hosts propose, answer, end, are ended, are lost and come back in any order; some say things twice."""
 
     @initialize(
         walkers=st.lists(st.integers(1, 3), max_size=3),
         groups=st.lists(st.integers(1, 3), max_size=3),
         batching=st.sampled_from(["ready", "all"]),
+        stepwise=st.booleans(),
+        members=st.lists(st.integers(1, 2), min_size=9, max_size=9),
         patience=st.integers(0, 40),
+        fragile=st.booleans(),
     )
-    def begin(self, walkers, groups, batching, patience):
+    def begin(self, walkers, groups, batching, stepwise, members, patience, fragile):
         hosts = iter(f"prediction/{i}" for i in range(9))
         self.world = ExchangeWorld(
             {f"generator/{i}": n for i, n in enumerate(walkers)},
             [[next(hosts) for _ in range(n)] for n in groups],
             batching,
+            stepwise,
+            {f"prediction/{i}": n for i, n in enumerate(members)},
         )
+        self.said: list[Event] = []
+        """What hosts have said, which may come once more."""
+        self.fragile = fragile
+        """Whether hosts are lost."""
         self.patience = patience
         """Steps before the end may begin, so that some runs have a life before it."""
         self.steps = 0
 
     def tell(self, event: Event) -> None:
         self.steps += 1
+        if isinstance(event, Proposed | WalkersGone | Answered | HostHalted):
+            self.said.append(event)
         self.world.handle(event)
 
     @precondition(lambda self: self.world.proposers)
@@ -60,7 +72,9 @@ class ExchangeUnderLoad(RuleBasedStateMachine):
     @rule(data=st.data())
     def end_walkers(self, data):
         host = data.draw(st.sampled_from(self.world.proposers))
-        self.tell(WalkersGone(host, data.draw(st.integers(1, self.world.free[host]))))
+        count = data.draw(st.integers(1, self.world.free[host]))
+        left = [w for w in range(self.world.walkers[host]) if w not in self.world.ended[host]]
+        self.tell(WalkersGone(host, tuple(left[:count])))
 
     @precondition(lambda self: self.world.answers)
     @rule(data=st.data())
@@ -77,9 +91,43 @@ class ExchangeUnderLoad(RuleBasedStateMachine):
     def ask_for_ranking(self):
         self.tell(RerankAsked(self.steps))
 
-    @rule(pause=st.booleans())
-    def pause_or_resume(self, pause):
-        self.tell(PauseExchange() if pause else ResumeExchange())
+    @precondition(lambda self: self.world.stepwise)
+    @rule()
+    def resume(self):
+        self.tell(ResumeExchange())
+
+    @precondition(lambda self: self.fragile and self.world.running)
+    @rule(data=st.data())
+    def lose_host(self, data):
+        self.tell(HostLost(data.draw(st.sampled_from(self.world.running))))
+
+    @precondition(lambda self: self.world.lost)
+    @rule(data=st.data())
+    def host_is_back(self, data):
+        host = data.draw(st.sampled_from(sorted(self.world.lost)))
+        self.said = [e for e in self.said if getattr(e, "host", None) != host]
+        self.tell(HostBack(host, self.world.seq.get(host, 0) + 10))
+
+    @precondition(lambda self: self.world.lost & self.world.walkers.keys())
+    @rule(data=st.data())
+    def lost_host_is_heard_late(self, data):
+        host = data.draw(st.sampled_from(sorted(self.world.lost & self.world.walkers.keys())))
+        chunk = Chunk(host, self.world.seq[host] + 5, 1)
+        if chunk not in self.world.chunks:
+            self.tell(Proposed(chunk))
+
+    @precondition(lambda self: self.said)
+    @rule(data=st.data())
+    def repeat_what_was_said(self, data):
+        """In vain, but for a chunk of a host that has been lost since: it is dismissed once more."""
+        event = data.draw(st.sampled_from(self.said))
+        if isinstance(event, Proposed) and event.chunk.host in self.world.lost:
+            return
+        if isinstance(event, Answered) and (event.host, event.batch) in self.world.answers:
+            return
+        before = self.world.snapshot()
+        assert self.world.machine.handle(event) == []
+        assert self.world.snapshot() == before
 
     @precondition(lambda self: not self.world.quietened and self.steps >= self.patience)
     @rule()
@@ -107,14 +155,14 @@ class ExchangeUnderLoad(RuleBasedStateMachine):
 
     def impossible(self) -> list[Event]:
         world = self.world
-        hosts = [*world.live, *(h for g in world.groups for h in g)]
-        events: list[Event] = [Answered("generator/0", 0), Judged(-1), HostHalted("stranger"), WalkersGone("x", 1)]
-        events += [Proposed(Chunk(h, n + off, 1)) for h, n in world.seq.items() for off in (-1, 1)]
-        events += [Proposed(Chunk(h, world.seq[h], 1)) for h in world.halted if h in world.seq]
-        events += [WalkersGone(h, n + 1) for h, n in world.live.items()]
-        events += [Answered(h, b) for h in hosts for b in range(4) if (h, b) not in world.answers]
+        events: list[Event] = [Answered("generator/0", 0), Judged(-1), HostHalted("stranger"), WalkersGone("x", (1,))]
+        here = [h for h in world.walkers if h not in world.lost]
+        events += [Proposed(Chunk(h, world.seq[h] + 1, 1)) for h in here]
+        events += [Proposed(Chunk(h, world.seq[h], 1)) for h in here if h in world.halted]
+        events += [WalkersGone(h, tuple(range(world.walkers[h] + 1))) for h in here]
+        events += [Answered(h, 10**6) for h in world.predictors]
         events += [Judged(b) for b in world.batches if b not in world.to_judge]
-        events += [HostHalted(h) for h in world.halted]
+        events += [HostBack(h) for h in world.hosts if h not in world.lost]
         events += [Quieten()] if world.quietened else []
         events += [Close()] if world.closing or not world.quiet else []
         events += [RerankAsked(0)] if world.closing else []

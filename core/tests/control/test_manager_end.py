@@ -9,14 +9,16 @@ from pal_core.control import vocabulary as v
 from pal_core.control.manager import Manager
 from pal_core.control.stopping import StopRules
 
-SOME = [v.HaltHost(h) for h in (TRAINER, *ORACLES)]
-"""What is halted before the exchange is."""
+SOME = [v.HaltHost(h, 1) for h in (TRAINER, *ORACLES)]
+"""What is halted before the exchange is, with the number of the set that it writes."""
 SOME_HALTED = [v.HostHalted(h) for h in (TRAINER, *ORACLES)]
+WALKERS_QUIET = [v.HostHalted(GEN), v.WalkersQuiet()]
+CLOSED = [v.HostHalted(PRED), v.HostHalted("exchange")]
 STOP = {
     "labels": (StopRules(labels=1), [sample(1), v.LabelArrived(ORACLE, 1)], "1 labels"),
     "steps": (StopRules(steps=10), [v.Predicted(10, 1)], "10 steps"),
     "rounds": (StopRules(rounds=1), [v.RoundOver(TRAINER, 1)], "1 training rounds"),
-    "generator": (StopRules(), [v.WalkersEnded(1, "found")], "1 of 1 walkers ended (found)"),
+    "generator": (StopRules(), [v.WalkersEnded((0,), "found")], "1 of 1 walkers ended (found)"),
     "trainer": (StopRules(), [v.MemberAsksStop(2, "flat")], "training of member 2 asked to stop (flat)"),
     "convergence": (
         StopRules(uncertain=0.1, window=10),
@@ -31,25 +33,19 @@ def test_every_stop_rule_leads_through_the_last_round_to_the_end(rule):
     rules, events, reason = STOP[rule]
     m = exploring(rules=rules, final_time=7.0)
     actions = run(m, *events)
-    assert actions.count(v.QuietenExchange()) == 1
+    assert actions.count(v.QuietenExchange(1)) == 1
     assert actions[-1] == v.FinishTraining(7.0)
     assert run(m, v.TrainingOver(TRAINER)) == SOME
     assert run(m, *SOME_HALTED) == []
-    assert run(m, v.WalkersQuiet()) == [v.CloseExchange()]
-    assert run(m, v.ExchangeClosed()) == [v.Finished("done", reason)]
+    assert run(m, *WALKERS_QUIET) == [v.CloseExchange()]
+    assert run(m, *CLOSED) == [v.CommitSet(1), v.Finished("done", reason)]
     assert m.phase == "ended"
-
-
-def test_wall_time_stops_the_run():
-    m = exploring(rules=StopRules(wall_time=60.0))
-    assert run(m, v.Tick(), at=59.0) == []
-    assert run(m, v.Tick(), at=60.0) == [v.QuietenExchange(), v.FinishTraining(300.0)]
 
 
 def test_labels_being_made_are_awaited_and_trained_on():
     m = exploring(rules=StopRules(steps=1))
     run(m, sample(1))
-    assert run(m, v.Predicted(1, 0)) == [v.QuietenExchange()]
+    assert run(m, v.Predicted(1, 0)) == [v.QuietenExchange(1)]
     assert m.phase == "draining"
     assert run(m, v.LabelArrived(ORACLE, 1)) == [v.Release(1, (1,)), v.FinishTraining(300.0)]
 
@@ -71,12 +67,12 @@ def test_last_round_waits_for_every_trainer():
     m = exploring(rules=StopRules(steps=1), trainers=(TRAINER, "training/1"))
     run(m, v.Predicted(1, 0))
     assert run(m, v.TrainingOver("training/1")) == []
-    assert run(m, v.TrainingOver(TRAINER)) == [v.HaltHost(TRAINER), v.HaltHost("training/1"), *SOME[1:]]
+    assert run(m, v.TrainingOver(TRAINER)) == [v.HaltHost(TRAINER, 1), v.HaltHost("training/1", 1), *SOME[1:]]
 
 
 def test_run_without_time_for_a_last_round_halts_at_once():
     m = exploring(rules=StopRules(steps=1), final_time=0.0)
-    assert run(m, v.Predicted(1, 0)) == [v.QuietenExchange(), *SOME]
+    assert run(m, v.Predicted(1, 0)) == [v.QuietenExchange(1), *SOME]
 
 
 def test_exchange_is_closed_after_trainers_and_oracles_whatever_halts_first():
@@ -88,21 +84,21 @@ def test_exchange_is_closed_after_trainers_and_oracles_whatever_halts_first():
 
 def test_pure_exploration_ends_with_the_exchange():
     m = exploring(rules=StopRules(steps=1), trainers=(), oracles=())
-    assert run(m, v.Predicted(1, 0)) == [v.QuietenExchange()]
-    assert run(m, v.WalkersQuiet()) == [v.CloseExchange()]
-    assert run(m, v.ExchangeClosed()) == [v.Finished("done", "1 steps")]
+    assert run(m, v.Predicted(1, 0)) == [v.QuietenExchange(1)]
+    assert run(m, *WALKERS_QUIET) == [v.CloseExchange()]
+    assert run(m, *CLOSED) == [v.CommitSet(1), v.Finished("done", "1 steps")]
 
 
 def test_second_reason_to_stop_changes_nothing():
     m = exploring(rules=StopRules(steps=1))
     run(m, sample(1), v.Predicted(1, 0))
-    assert run(m, v.MemberAsksStop(0, "flat"), v.WalkersEnded(1, "found"), v.Predicted(5, 5)) == []
+    assert run(m, v.MemberAsksStop(0, "flat"), v.WalkersEnded((0,), "found"), v.Predicted(5, 5)) == []
     assert m.reason == "1 steps"
 
 
 def test_ended_machine_takes_everything_and_does_nothing():
     m = exploring(rules=StopRules(steps=1), final_time=0.0)
-    run(m, v.Predicted(1, 0), *SOME_HALTED, v.WalkersQuiet(), v.ExchangeClosed())
+    run(m, v.Predicted(1, 0), *SOME_HALTED, *WALKERS_QUIET, *CLOSED)
     assert run(m, sample(1), v.Tick(), v.HostFailed(PRED, "late"), v.StopAsked("late"), at=1e9) == []
 
 
@@ -112,16 +108,16 @@ def test_ended_machine_takes_everything_and_does_nothing():
 def test_interrupted_run_awaits_labels_but_trains_no_more():
     m = exploring()
     run(m, sample(1))
-    assert run(m, v.StopAsked("SIGINT")) == [v.QuietenExchange()]
+    assert run(m, v.StopAsked("SIGINT")) == [v.QuietenExchange(1)]
     assert run(m, v.LabelArrived(ORACLE, 1)) == SOME
-    run(m, *SOME_HALTED, v.WalkersQuiet())
-    assert run(m, v.ExchangeClosed()) == [v.Finished("interrupted", "SIGINT")]
+    run(m, *SOME_HALTED, *WALKERS_QUIET)
+    assert run(m, *CLOSED) == [v.CommitSet(1), v.Finished("interrupted", "SIGINT")]
 
 
 def test_interrupted_bootstrap_ends_the_same_way():
     m = started(plan(bootstrap=2))
     run(m, v.SampleArrived(1, 0, 0.0, True))
-    assert run(m, v.StopAsked("SIGTERM")) == [v.QuietenExchange()]
+    assert run(m, v.StopAsked("SIGTERM")) == [v.QuietenExchange(1)]
     assert run(m, v.LabelMissed(ORACLE, 1)) == SOME
     assert list(m.queue.waiting) == [1]
 
@@ -178,15 +174,15 @@ def test_second_failure_changes_nothing():
 def test_failure_at_the_end_halts_who_has_not_been_told():
     m = exploring(rules=StopRules(steps=1), final_time=0.0)
     run(m, v.Predicted(1, 0))
-    assert run(m, v.HostFailed(ORACLE, "disk full")) == [v.HaltHost(h) for h in ("exchange", GEN, PRED)]
+    assert run(m, v.HostFailed(ORACLE, "disk full")) == [v.HaltHost(h, 1) for h in ("exchange", GEN, PRED)]
     run(m, *SOME_HALTED, v.HostHalted(GEN), v.HostHalted(PRED))
     assert run(m, v.HostHalted("exchange")) == [v.Finished("failed", "oracle/0: disk full")]
 
 
 def test_failure_of_a_predictor_while_the_exchange_closes_halts_both():
     m = exploring(rules=StopRules(steps=1), final_time=0.0)
-    run(m, v.Predicted(1, 0), v.WalkersQuiet(), *SOME_HALTED)
-    assert run(m, v.HostFailed(PRED, "no weights")) == [v.HaltHost("exchange"), v.HaltHost(PRED)]
+    run(m, v.Predicted(1, 0), *WALKERS_QUIET, *SOME_HALTED)
+    assert run(m, v.HostFailed(PRED, "no weights")) == [v.HaltHost("exchange", 1), v.HaltHost(PRED, 1)]
     assert run(m, v.HostHalted(PRED), v.HostHalted("exchange")) == [v.Finished("failed", "prediction/0: no weights")]
 
 
@@ -232,7 +228,7 @@ def test_exchange_and_walkers_that_do_not_become_quiet_are_named():
 
 def test_closing_has_the_same_time_again():
     m = halting(predictors=(PRED, "prediction/1"))
-    run(m, v.WalkersQuiet(), *SOME_HALTED, at=9.0)
+    run(m, *WALKERS_QUIET, *SOME_HALTED, at=9.0)
     run(m, v.HostHalted(PRED), at=15.0)
     assert run(m, v.Tick(), at=19.0) == []
     assert run(m, v.Tick(), at=19.1) == [v.Abandon(("exchange", "prediction/1"), "halting")]

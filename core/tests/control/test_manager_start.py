@@ -109,12 +109,12 @@ def test_resumed_run_counts_labels_and_rounds_from_where_it_was():
     m = ready(plan(trained=True, rules=rules), labelled=2, rounds=4, buffered=[1, 2], waiting=[Ticket(3), Ticket(4)])
     actions = run(m, v.Inspected())
     assert actions == [v.StartHosts(), v.StartWalkers(), v.Release(5, (1, 2)), v.Dispatch(ORACLE, 3, 1)]
-    assert run(m, v.LabelArrived(ORACLE, 3)) == [v.QuietenExchange(), v.Release(6, (3,)), v.FinishTraining(300.0)]
+    assert run(m, v.LabelArrived(ORACLE, 3)) == [v.QuietenExchange(1), v.Release(6, (3,)), v.FinishTraining(300.0)]
 
 
 def test_resumed_run_that_had_met_its_rule_ends_at_once():
     m = ready(plan(trained=True, rules=StopRules(labels=3)), labelled=3)
-    end = [v.QuietenExchange(), v.FinishTraining(300.0)]
+    end = [v.QuietenExchange(1), v.FinishTraining(300.0)]
     assert run(m, v.Inspected()) == [v.StartHosts(), v.StartWalkers(), *end]
 
 

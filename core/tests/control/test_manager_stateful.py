@@ -24,13 +24,13 @@ def hosts(role: str, least: int, most: int):
 
 
 SCORES = st.sampled_from([0.0, 0.3, 0.5, 0.9, math.inf, math.nan])
-TICKETS = st.builds(Ticket, sample=st.integers(0, 99), walker=st.integers(-1, 2), score=SCORES)
+SIZES = st.sampled_from([1, 2, 5])
+TICKETS = st.builds(Ticket, sample=st.integers(0, 99), walker=st.integers(-1, 2), score=SCORES, size=SIZES)
 RULES = st.builds(
     StopRules,
     labels=maybe(st.integers(1, 30)),
     steps=maybe(st.integers(1, 300)),
     rounds=maybe(st.integers(1, 9)),
-    wall_time=maybe(st.floats(1, 200)),
     uncertain=maybe(st.just(0.05)),
     window=st.just(50),
     generators=st.sampled_from(["any", "all"]),
@@ -59,6 +59,9 @@ PLANS = st.builds(
     label_limit=st.just(30.0),
     startup_limit=st.just(20.0),
     stop_limit=st.just(10.0),
+    spares=st.integers(0, 2),
+    snapshot_every=st.sampled_from([2.0, 2.0, math.inf]),
+    end=maybe(st.floats(1, 200)),
 )
 
 
@@ -74,14 +77,17 @@ class ManagerUnderLoad(RuleBasedStateMachine):
         patience=st.integers(0, 60),
         silent=st.booleans(),
         start=st.integers(0, 9),
+        fragile=st.booleans(),
     )
-    def begin(self, plan, waiting, buffered, new, rounds, patience, silent, start):
+    def begin(self, plan, waiting, buffered, new, rounds, patience, silent, start, fragile):
         labels = [500 + i for i in range(buffered)]
         self.world = ManagerWorld(plan, waiting, min(new, buffered), labels, rounds)
         self.patience = patience
         """Steps before anybody stops the run or fails, so that some runs have a life before it."""
         self.silent = silent
         """Whether in the end nobody answers any more."""
+        self.fragile = fragile
+        """Whether ranks die."""
         self.steps = 0
         if start:  # most runs get over the votes, which other tests look at
             for host in plan.hosts:
@@ -112,33 +118,64 @@ class ManagerUnderLoad(RuleBasedStateMachine):
         while self.world.bootstrap_due > 0:
             self.tell(v.SampleArrived(next(self.world.numbers), walker, 0.0, True))
 
-    @precondition(lambda self: self.world.exploring and not self.world.quiet)
-    @rule(samples=st.lists(st.tuples(st.integers(0, 2), SCORES), min_size=1, max_size=4))
+    @precondition(lambda self: self.world.turning)
+    @rule(samples=st.lists(st.tuples(st.integers(0, 2), SCORES, SIZES), min_size=1, max_size=4))
     def select(self, samples):
-        for walker, score in samples:
-            self.tell(v.SampleArrived(next(self.world.numbers), walker, score))
+        for walker, score, size in samples:
+            self.tell(v.SampleArrived(next(self.world.numbers), walker, score, size=size))
 
-    @precondition(lambda self: self.world.exploring and not self.world.quiet)
+    @precondition(lambda self: self.world.turning)
     @rule(samples=st.integers(0, 9), selected=st.integers(0, 9))
     def predict(self, samples, selected):
         self.tell(v.Predicted(samples, min(selected, samples)))
 
     @precondition(lambda self: self.world.working)
-    @rule(data=st.data(), admitted=st.integers(0, 5))
-    def label(self, data, admitted):
-        self.tell(v.LabelArrived(*self.choose(data, self.world.working), admitted=admitted > 0))
+    @rule(data=st.data(), admitted=st.integers(0, 5), seconds=st.none() | st.floats(0.1, 50))
+    def label(self, data, admitted, seconds):
+        host, sample = self.choose(data, self.world.working)
+        attempt = self.world.failures[sample] + 1
+        self.tell(v.LabelArrived(host, sample, admitted > 0, attempt, seconds))
 
     @precondition(lambda self: self.world.working)
     @rule(data=st.data(), final=st.integers(0, 3))
     def miss(self, data, final):
-        self.tell(v.LabelMissed(*self.choose(data, self.world.working), final=final == 0))
+        host, sample = self.choose(data, self.world.working)
+        self.tell(v.LabelMissed(host, sample, final == 0, self.world.failures[sample] + 1))
 
     @precondition(lambda self: self.world.answers)
     @rule(data=st.data())
     def repeat_answer(self, data):
-        event = self.choose(data, self.world.answers)
-        if (event.host, event.sample) not in self.world.working:
-            self.tell(event)
+        """The sample may even be with the same oracle again: the attempt tells the two apart."""
+        self.tell(self.choose(data, self.world.answers))
+
+    @precondition(lambda self: self.world.writers)
+    @rule(data=st.data(), written=st.integers(0, 9))
+    def save(self, data, written):
+        self.tell(v.StateSaved(self.choose(data, self.world.writers), self.world.set, written > 0))
+
+    @precondition(lambda self: self.world.set > 1)
+    @rule(data=st.data(), written=st.booleans())
+    def save_late(self, data, written):
+        host = self.choose(data, self.world.plan.stateful)
+        self.tell(v.StateSaved(host, self.world.set - 1, written))
+
+    @precondition(lambda self: self.fragile)
+    @rule(data=st.data(), both=st.booleans())
+    def lose_hosts(self, data, both):
+        """The process of one or two hosts, also of one that has halted, or of a new one that has just begun."""
+        first = self.choose(data, self.world.plan.hosts)
+        second = self.choose(data, self.world.plan.hosts)
+        self.tell(v.HostsLost(tuple(dict.fromkeys([first, second] if both else [first])), "killed"))
+
+    @precondition(lambda self: self.fragile and self.world.spares > 0)
+    @rule()
+    def lose_spare(self):
+        self.tell(v.HostsLost((), "killed"))
+
+    @precondition(lambda self: self.world.away)
+    @rule(data=st.data())
+    def come_back(self, data):
+        self.tell(v.HostReady(self.choose(data, sorted(self.world.away))))
 
     @precondition(lambda self: self.world.to_begin or self.world.to_end)
     @rule(data=st.data())
@@ -169,15 +206,10 @@ class ManagerUnderLoad(RuleBasedStateMachine):
     def become_quiet(self):
         self.tell(v.WalkersQuiet())
 
-    @precondition(lambda self: self.world.closing and "exchange" not in self.world.halted)
-    @rule()
-    def close(self):
-        self.tell(v.ExchangeClosed())
-
     @precondition(lambda self: self.world.halting)
-    @rule(data=st.data())
-    def halt(self, data):
-        self.tell(v.HostHalted(self.choose(data, self.world.halting)))
+    @rule(data=st.data(), saved=st.integers(0, 9))
+    def halt(self, data, saved):
+        self.tell(v.HostHalted(self.choose(data, self.world.halting), saved > 0))
 
     @rule(seconds=st.sampled_from([0.0, 0.5, 3.0]))
     def pass_time(self, seconds):
@@ -193,7 +225,8 @@ class ManagerUnderLoad(RuleBasedStateMachine):
         elif what == "fail":
             self.tell(v.HostFailed(self.choose(data, world.plan.hosts), "broken"))
         elif what == "walkers":
-            self.tell(v.WalkersEnded(1, "found"))
+            walkers = data.draw(st.lists(st.integers(0, 2), min_size=1, max_size=2))
+            self.tell(v.WalkersEnded(tuple(walkers), "found", data.draw(st.booleans())))
         elif what == "member":
             self.tell(v.MemberAsksStop(data.draw(st.integers(0, 1)), "flat"))
         elif what == "problem" and world.inspecting:
@@ -225,9 +258,8 @@ class ManagerUnderLoad(RuleBasedStateMachine):
             if world.over is not None:
                 break
             assert self.one_answer() is not None, f"nobody owes anything while {world.machine.phase}"
-            world.now += 0.001
             world.handle(v.Tick())
-        assert isinstance(world.over, v.Finished)
+        assert isinstance(world.over, v.Finished | v.Restart)
 
     def one_answer(self) -> v.Event | None:
         world = self.world
@@ -238,7 +270,6 @@ class ManagerUnderLoad(RuleBasedStateMachine):
         owed += [v.WalkersQuiet()] if world.quietened and not world.quiet else []
         owed += [v.HostHalted(h) for h in world.halting if h != "exchange"]
         owed += [v.HostHalted("exchange")] if "exchange" in world.halting else []
-        owed += [v.ExchangeClosed()] if world.closing else []
         if not owed:
             return None
         world.handle(owed[0])

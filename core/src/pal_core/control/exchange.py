@@ -23,7 +23,8 @@ group is free, samples wait, and the batching rule is content: ``"ready"`` takes
 every live walker has proposed (lock step) and joins the chunks in an order that doesn't depend on who was faster.
 Stepwise, every batch of walkers needs a `Resume` of its own; re-ranking goes on meanwhile.
 
-A host may be lost and come back. Without a generator host the others go on; what it had proposed is forgotten. A group
+A host may be lost and come back. Without a generator host the others go on; what it had proposed is forgotten. In its
+new life it waits for `GoOn`, so that nothing it proposes can overtake the news that it is back. A group
 that has lost a host goes on with the members left, if they are at least two, whose disagreement still says something;
 otherwise its batch waits, and is sent to the host again when it is back.
 
@@ -32,6 +33,7 @@ Promises
 * every chunk is answered exactly once, by `Reply` or `Dismiss`;
 * a group has one batch at a time; a chunk or an answer that comes twice changes nothing, and one that can't be is
   refused: it raises `IllegalEventError` and changes nothing either;
+* once the end has begun, a batch that only lost hosts could still answer is forgotten, its chunks are dismissed;
 * every generator host and every prediction host is told to halt exactly once, unless it has halted already because the
   manager told it: generator hosts as soon as their chunks are answered after `Quieten`, prediction hosts as soon as
   their group is idle after `Close`; a host that is lost meanwhile counts as halted;
@@ -52,6 +54,7 @@ __all__ = [
     "Closed",
     "Dismiss",
     "Exchange",
+    "GoOn",
     "HaltHost",
     "HostBack",
     "HostHalted",
@@ -189,6 +192,13 @@ class Repeat:
 
 
 @dataclass(frozen=True, slots=True)
+class GoOn:
+    """Let the walkers of this host, which was lost, explore again."""
+
+    host: str
+
+
+@dataclass(frozen=True, slots=True)
 class Judge:
     """The committee is complete: let the selection judge the batch, and report `Judged`."""
 
@@ -248,7 +258,7 @@ Event = (
     | HostLost
     | HostBack
 )
-Action = Predict | PredictQueue | Repeat | Judge | RankQueue | Reply | Dismiss | HaltHost | Quiet | Closed
+Action = Predict | PredictQueue | Repeat | GoOn | Judge | RankQueue | Reply | Dismiss | HaltHost | Quiet | Closed
 _FEWEST = 2
 """Members that a standard deviation takes."""
 Phase = Literal["open", "quieting", "quiet", "closing", "closed"]
@@ -437,22 +447,27 @@ class Exchange:
 
     def _answered(self, host: str, batch: int) -> list[Action]:
         flight = self._flights.get(batch)
-        if batch >= self._next_batch or host not in self._predicting:
+        if not 0 <= batch < self._next_batch or not any(host in hosts for hosts in self._groups):
             self._refuse(f"{host} answers batch {batch}, for which nobody waits")
         if flight is None or host not in flight.missing or host in self._lost:
             return []
         flight.missing.discard(host)
-        return [] if flight.missing else self._complete(batch, flight)
+        return self._forget_stuck() if flight.missing else self._complete(batch, flight)
 
     def _complete(self, batch: int, flight: _Flight) -> list[Action]:
         """Every host of the group that is there has answered."""
         # The group is free again before the selection has judged: the next batch overlaps with judging.
-        self._idle.append(flight.group)
+        self._free(flight.group)
         if flight.request is not None:
             del self._flights[batch]
             return [RankQueue(batch, flight.request), *self._leave(), *self._end_idle_groups()]
         flight.judging = True
         return [*self._leave(), Judge(batch), *self._end_idle_groups()]
+
+    def _free(self, group: int) -> None:
+        """A group has no batch any more; it gets another one if enough of its hosts are there."""
+        if self._present(group):
+            self._idle.append(group)
 
     def _judged(self, batch: int) -> list[Action]:
         flight = self._flights.get(batch)
@@ -472,7 +487,7 @@ class Exchange:
             return []
         self._lost.add(host)
         if host in self._predicting:
-            return [*self._go_on_without(host), *self._end_idle_groups()]
+            return [*self._go_on_without(host), *self._forget_stuck(), *self._end_idle_groups()]
         self._walkers_live -= self.walkers[host] - len(self._ended[host])
         self._ended[host] = set()
         gone = [c for c in self._waiting if c.host == host]
@@ -508,7 +523,7 @@ class Exchange:
         if host in self._running:
             self._expected[host] = seq
             self._walkers_live += self.walkers[host]
-            return []
+            return [GoOn(host)]
         group = next(i for i, hosts in enumerate(self._groups) if host in hosts)
         if self._present(group) and group not in self._idle and not self._busy(group):
             self._idle.append(group)
@@ -518,13 +533,25 @@ class Exchange:
     def _busy(self, group: int) -> bool:
         return any(f.group == group and f.missing for f in self._flights.values())
 
+    def _forget_stuck(self) -> list[Action]:
+        """At the end nobody waits for the answer of a lost host: forget batches that lack nothing else."""
+        if self.phase == "open":
+            return []
+        stuck = [(b, f) for b, f in self._flights.items() if f.missing and f.missing <= self._lost]
+        for batch, flight in stuck:
+            del self._flights[batch]
+            self._orphans.difference_update(flight.chunks)
+            self._free(flight.group)
+        actions: list[Action] = [Dismiss(c) for _, f in stuck for c in f.chunks]
+        return [*actions, *self._end_walkers(), *self._leave(), *self._end_idle_groups()] if stuck else []
+
     # --- the end
 
     def _quieten(self) -> list[Action]:
         self._refuse_if(self.phase != "open", "told to quieten twice")
         self.phase = "quieting"
         actions: list[Action] = [Dismiss(c) for c in self._take_waiting()]
-        return actions + self._end_walkers()
+        return [*actions, *self._forget_stuck(), *self._end_walkers()]
 
     def _end_walkers(self) -> list[Action]:
         """Halt the generator hosts that wait for no answer."""
@@ -558,8 +585,10 @@ class Exchange:
         return actions
 
     def _halted(self, host: str) -> list[Action]:
-        known = host in self._running or host in self._predicting
-        self._refuse_if(not known, f"{host} halted, but it is not a running host")
+        known = host in self.walkers or any(host in hosts for hosts in self._groups)
+        self._refuse_if(not known, f"{host} halted, but it is no host of this exchange")
+        if host not in self._running | self._predicting:
+            return []
         # After a failure the manager halts everyone, and a host's answer may overtake its order to the exchange.
         self._told.add(host)
         if host in self._running:

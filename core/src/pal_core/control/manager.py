@@ -38,7 +38,7 @@ with the stored data intact.
 from __future__ import annotations
 
 import math
-from collections import deque
+from collections import OrderedDict
 from collections.abc import Sequence
 from typing import Any, Literal
 
@@ -118,7 +118,7 @@ class Manager:
         self.phase: Phase = "starting"
         self.queue = OracleQueue(plan.queue, plan.per_walker, oracles=len(plan.oracles))
         for ticket in waiting:
-            self.queue.waiting[ticket.sample] = ticket
+            self.queue.append(ticket)
         self.tally = Tally(plan.rules, labels=labelled, rounds=rounds_done, steps=steps, selected=selected)
         self.tally.window.extend(window)
         self._complete = complete
@@ -131,7 +131,7 @@ class Manager:
         self.stage: Stage = stage if plan.serial else "exploring"
         self.sets = Sets(plan.stateful, plan.snapshot_every, last_set)
         self.durations = Durations()
-        self._idle = deque(plan.oracles)
+        self._idle = OrderedDict.fromkeys(plan.oracles)
         self._since: dict[str, float] = {}
         self._roster = Roster(plan.hosts, plan.spares)
         self._bootstrap_missing = 0
@@ -266,8 +266,7 @@ class Manager:
 
     def _free(self, host: str) -> None:
         self._since.pop(host, None)
-        if host not in self._idle:
-            self._idle.append(host)
+        self._idle.setdefault(host)
 
     def _label(self, event: v.LabelArrived) -> list[v.Action]:
         ticket = self.queue.land(event.host, event.sample, event.attempt)
@@ -308,21 +307,21 @@ class Manager:
     def _dispatch(self) -> list[v.Action]:
         actions: list[v.Action] = []
         while self._idle and self._may_dispatch():
-            host = self._idle.popleft()
+            host = next(iter(self._idle))
             ticket = self.queue.take(host, self._can_end)
             if ticket is None:
-                self._idle.appendleft(host)
                 break
+            del self._idle[host]
             self._since[host] = self._now
             actions.append(v.Dispatch(host, ticket.sample, ticket.attempts + 1))
         return actions
 
-    def _can_end(self, ticket: Ticket) -> bool:
-        """Whether a label begun now ends before the run must, by all that was measured."""
+    def _can_end(self, size: int) -> bool:
+        """Whether a label of this size begun now ends before the run must, by all that was measured."""
         last = self.plan.drain_at
         if last is None:
             return True
-        return self._now + (self.durations.estimate(ticket.size) or 0.0) <= last
+        return self._now + (self.durations.estimate(size) or 0.0) <= last
 
     def _may_dispatch(self) -> bool:
         if self.plan.serial and self.phase == "running" and self.stage == "exploring":
@@ -347,7 +346,7 @@ class Manager:
         if self.plan.serial:
             return self._serial() + self._dispatch()
         actions: list[v.Action] = [v.Release(*self.rounds.release())] if self.rounds.due else []
-        if self.phase == "running" and self.sets.due(self._now) and not self._roster.away:
+        if self.phase == "running" and self.sets.due(self._now) and self.sets.hosts.isdisjoint(self._roster.away):
             actions.append(v.TakeSet(self.sets.begin()))
         return actions + self._dispatch()
 
@@ -419,34 +418,39 @@ class Manager:
             return self._fail(f"every walker has been disabled; the last: {reason}")
         return []
 
-    def _lost(self, hosts: tuple[str, ...], why: str) -> list[v.Action]:
-        """The process of these hosts is gone."""
-        if not hosts:
-            self._roster.spares -= 1
-            return []
-        if not self._can_lose(hosts):
+    def _lost(self, all_hosts: tuple[str, ...], why: str) -> list[v.Action]:
+        """The process of these hosts is gone; those that had halted matter no more."""
+        hosts = tuple(h for h in all_hosts if h in self._roster.running)
+        self._roster.spares -= not all_hosts
+        if hosts and not self._can_lose(hosts):
             return self._restart(why)
-        self.sets.abandon(self._now)
-        if self.phase not in ("bootstrapping", "running"):
-            return self._retire(hosts)
+        if self.sets.hosts.intersection(hosts):
+            self.sets.abandon(self._now)
+        if self.phase in ("bootstrapping", "running"):
+            return self._go_on_without(hosts, why) if hosts else []
+        return self._retire(hosts) if hosts else []
+
+    def _go_on_without(self, hosts: tuple[str, ...], why: str) -> list[v.Action]:
+        """Let a spare rank take these hosts over; oracles can also be done without."""
         actions: list[v.Action] = []
         for host in hosts:
-            if host in self._idle:
-                self._idle.remove(host)
+            self._idle.pop(host, None)
             self._since.pop(host, None)
             ticket = self.queue.flying.get(host)
             if ticket is not None:
                 actions += self._missed(v.LabelMissed(host, ticket.sample, lost=True))
+        if self.outcome == "failed":  # that was one failure too many
+            return [*actions, *self._retire(hosts)]
         if self._roster.lost(hosts, self._now):
             return [*actions, v.Replace(hosts)]
-        left = self._roster.running - set(hosts)
-        if set(hosts) <= set(self.plan.oracles) and left & set(self.plan.oracles):
+        oracles = set(self.plan.oracles)
+        if oracles.issuperset(hosts) and self._roster.running & oracles - set(hosts):
             return [*actions, *self._retire(hosts)]
         return self._restart(f"{why}; no spare rank is left")
 
     def _can_lose(self, hosts: tuple[str, ...]) -> bool:
         """Whether the others can go on, or to the end, when these hosts are lost."""
-        if self.phase == "starting" or "exchange" in hosts:
+        if self.phase == "starting" or ("exchange" in hosts and "exchange" not in self._roster.told):
             return False
         if self.phase == "bootstrapping" and set(hosts) & set(self.plan.walker_hosts):
             return False  # nobody knows which of the samples asked for will still come
@@ -561,7 +565,7 @@ class Manager:
             self.phase = "finishing"
             self._deadline = self._now + self.plan.final_time + self.plan.stop_limit
             last: list[v.Action] = [v.Release(*self.rounds.release())] if self.rounds.buffer else []
-            return [*last, v.FinishTraining(self.plan.final_time)]
+            return [*last, v.FinishTraining(self.plan.final_time), *self._training_over()]
         return self._halt_some()
 
     def _training_over(self) -> list[v.Action]:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable
+from collections import Counter, OrderedDict
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
+from heapq import heapify, heappop, heappush
 
 __all__ = ["HIGHEST", "OracleQueue", "Ticket"]
 
@@ -44,7 +46,33 @@ class Ticket:
             self.score = HIGHEST
 
 
-@dataclass
+class _Least:
+    """Finds the waiting ticket with the lowest score, of equals the oldest, without looking at all of them.
+
+    Tickets that have left the queue stay in the heap until they come to its top, or are the greater part of it.
+    """
+
+    def __init__(self, waiting: Mapping[int, Ticket]) -> None:
+        self._waiting = waiting
+        self._heap: list[tuple[float, int]] = []
+
+    def add(self, ticket: Ticket) -> None:
+        if ticket.score == math.inf:
+            return
+        heappush(self._heap, (ticket.score, ticket.sample))
+        if len(self._heap) > 2 * len(self._waiting) + 16:
+            self._heap = [entry for entry in set(self._heap) if entry[1] in self._waiting]
+            heapify(self._heap)
+
+    def take(self) -> int | None:
+        """Number of the least one of those that wait, if any may be dropped."""
+        while self._heap:
+            sample = heappop(self._heap)[1]
+            if sample in self._waiting:
+                return sample
+        return None
+
+
 class OracleQueue:
     """First come, first served, with a bound and an optional bound per walker.
 
@@ -60,47 +88,67 @@ class OracleQueue:
         How many there are: a sample on which all have failed is as good as any other, None if they aren't counted.
     """
 
-    bound: int
-    per_walker: int | None = None
-    waiting: dict[int, Ticket] = field(default_factory=dict)
-    flying: dict[str, Ticket] = field(default_factory=dict)
-    oracles: int | None = None
+    def __init__(self, bound: int, per_walker: int | None = None, oracles: int | None = None) -> None:
+        self.bound = bound
+        self.per_walker = per_walker
+        self.oracles = oracles
+        self.waiting: OrderedDict[int, Ticket] = OrderedDict()
+        self.flying: dict[str, Ticket] = {}
+        self._sizes: Counter[int] = Counter()
+        self._held: Counter[int] = Counter()
+        self._least = _Least(self.waiting)
+        self._least_of: dict[int, _Least] = {}
 
     def __len__(self) -> int:
         return len(self.waiting)
 
+    def append(self, ticket: Ticket) -> None:
+        """Add a sample at the end, whatever the bounds."""
+        self.waiting[ticket.sample] = ticket
+        self._sizes[ticket.size] += 1
+        self._held[ticket.walker] += 1
+        self._least.add(ticket)
+        if self.per_walker is not None:
+            self._least_of.setdefault(ticket.walker, _Least(self.waiting)).add(ticket)
+
     def put(self, ticket: Ticket) -> int | None:
         """Add a sample; returns the number of the one dropped for it, if any."""
-        self.waiting[ticket.sample] = ticket
-        if self.per_walker is not None and ticket.walker >= 0:
-            same = [t for t in self.waiting.values() if t.walker == ticket.walker]
-            dropped = self._drop_least(same) if len(same) > self.per_walker else None
-            if dropped is not None:
-                return dropped
-        if len(self.waiting) > self.bound:
-            return self._drop_least(self.waiting.values())
-        return None
+        self.append(ticket)
+        dropped = None
+        if self.per_walker is not None and ticket.walker >= 0 and self._held[ticket.walker] > self.per_walker:
+            dropped = self._least_of[ticket.walker].take()
+        if dropped is None and len(self.waiting) > self.bound:
+            dropped = self._least.take()
+        if dropped is not None:
+            self._remove(dropped)
+        return dropped
 
-    def _drop_least(self, tickets: Iterable[Ticket]) -> int | None:
-        droppable = [t for t in tickets if t.score < math.inf]
-        if not droppable:
-            return None
-        least = min(droppable, key=lambda t: t.score)
-        del self.waiting[least.sample]
-        return least.sample
+    def _remove(self, sample: int) -> Ticket:
+        ticket = self.waiting.pop(sample)
+        for counter, key in ((self._sizes, ticket.size), (self._held, ticket.walker)):
+            counter[key] -= 1
+            if not counter[key]:
+                del counter[key]
+        return ticket
 
-    def take(self, oracle: str, fits: Callable[[Ticket], bool] = lambda _: True) -> Ticket | None:
-        """Hand the next sample that fits to an idle oracle; one that it has failed on only if there is no other.
+    def take(self, oracle: str, fits: Callable[[int], bool] = lambda _: True) -> Ticket | None:
+        """Hand the next sample of a size that fits to an idle oracle; one that it has failed on if there is no other.
 
         Returns None if nothing that fits waits.
         """
-        waiting = self.waiting.values()
-        chosen = next((t for t in waiting if not self._avoids(t, oracle) and fits(t)), None)
-        ticket = chosen or next((t for t in waiting if fits(t)), None)
-        if ticket is None:
+        fitting = {size for size in self._sizes if fits(size)}
+        if not fitting:
             return None
-        del self.waiting[ticket.sample]
-        self.flying[oracle] = ticket
+        waiting = (t for t in self.waiting.values() if t.size in fitting)
+        second = None
+        for ticket in waiting:
+            if not self._avoids(ticket, oracle):
+                break
+            second = second or ticket
+        else:
+            assert second is not None  # noqa: S101 - a fitting size waits
+            ticket = second
+        self.flying[oracle] = self._remove(ticket.sample)
         return ticket
 
     def _avoids(self, ticket: Ticket, oracle: str) -> bool:
@@ -116,7 +164,8 @@ class OracleQueue:
 
     def put_back(self, ticket: Ticket) -> None:
         """Return a sample to the head of the queue, whatever the bounds."""
-        self.waiting = {ticket.sample: ticket, **self.waiting}
+        self.append(ticket)
+        self.waiting.move_to_end(ticket.sample, last=False)
 
     def reorder(self, kept: Iterable[int], asked: Iterable[int]) -> list[int]:
         """Apply a ranking to those of the asked samples that still wait; newer ones follow in their order.
@@ -131,5 +180,9 @@ class OracleQueue:
         out = [s for s in self.waiting if s in asked and s not in order]
         safe = [s for s in out if self.waiting[s].score == math.inf]
         newer = [s for s in self.waiting if s not in asked]
-        self.waiting = {s: self.waiting[s] for s in [*order, *safe, *newer]}
-        return [s for s in out if s not in safe]
+        dropped = [s for s in out if self.waiting[s].score < math.inf]
+        for sample in dropped:
+            self._remove(sample)
+        for sample in [*order, *safe, *newer]:
+            self.waiting.move_to_end(sample)
+        return dropped

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 
 __all__ = ["Roster"]
 
@@ -55,7 +55,9 @@ class Roster:
         self.told.update(fresh)
         return fresh
 
-    def gone(self, hosts: Iterable[str]) -> None:
-        """These hosts have halted; who hasn't been told by the manager has been told by the exchange."""
+    def gone(self, hosts: Collection[str]) -> None:
+        """These hosts have halted or are done without; who was not told by the manager was told by the exchange."""
         self.running.difference_update(hosts)
         self.told.update(hosts)
+        for host in hosts:
+            self.away.pop(host, None)

@@ -82,9 +82,9 @@ class Tally:
         return None
 
     def _converged(self) -> str | None:
-        share = self.uncertain_share
-        if self.rules.uncertain is None or share is None or sum(s for s, _ in self.window) < self.rules.window:
+        if self.rules.uncertain is None or sum(s for s, _ in self.window) < self.rules.window:
             return None
-        if share > self.rules.uncertain:
+        share = self.uncertain_share
+        if share is None or share > self.rules.uncertain:
             return None
         return f"converged: {share:.1%} of the last {self.rules.window} samples uncertain"

@@ -136,6 +136,8 @@ class ExchangeHost(Host):
                     self._send_off(batch, group, _Work(self._reranks.pop(request)))
                 case x.Repeat(batch, host):
                     self.post(host, m.Predict(batch, self._work[batch].batch, self._versions))
+                case x.GoOn(host):
+                    self.post(host, m.Explore())
                 case x.Judge(batch):
                     with self.guarded():
                         self._judge(self._work[batch])

@@ -457,8 +457,6 @@ class ManagerHost:
         self._announce("manager", f"{host} runs again at rank {self._replacing.rank(host)}")
         self._replacing.back(host)
         self._post(host, m.Go())
-        if host.startswith("generator/"):
-            self._post(host, m.Explore())
         if host.startswith("training/"):
             rounds = self._machine.rounds
             done = rounds.over[host]
