@@ -16,8 +16,7 @@ from numpy.typing import NDArray
 from pal_core.control.manager import Manager, ManagerPlan
 from pal_core.control.queue import HIGHEST, Ticket
 from pal_core.control.stopping import StopRules
-from pal_core.data import Batch, Field, Schema
-from pal_core.data.committee import as_floats
+from pal_core.data import Batch, Schema
 from pal_core.errors import PalError
 from pal_core.plugins.discover import cause
 from pal_core.plugins.host import PluginHost
@@ -25,7 +24,6 @@ from pal_core.runtime.checkpoint import STATE_FOLDERS, rounds_on_disk
 from pal_core.runtime.host import Setup
 from pal_core.settings.changes import Change, changes
 from pal_core.settings.kernels import validate
-from pal_core.settings.load import Loaded
 from pal_core.settings.model import OracleTable, Settings, StopTable, TrainingTable
 from pal_core.spec import FormatSpec, Reader, load_target
 from pal_core.store.store import FILE_NAME, Store, StoredSample, StoreError
@@ -35,7 +33,6 @@ __all__ = [
     "InitialDataError",
     "begin",
     "changed_settings",
-    "expected_schema",
     "read_initial",
     "validation_mask",
 ]
@@ -51,14 +48,6 @@ class InitialDataError(PalError):
     """A file of ``data.initial`` can't be used."""
 
     exit_code = 2
-
-
-def expected_schema(loaded: Loaded) -> Schema:
-    """What is stored of the committee's prediction with a selected sample: mean and deviation of every field."""
-    floats = as_floats(loaded.prediction_schema)
-    return Schema(
-        Field(f"{what}_{f.name}", f.dtype, f.shape, f.unit) for what in ("mean", "std") for f in floats.values()
-    )
 
 
 def begin(setup: Setup, store: Store) -> tuple[Manager, int, bool]:

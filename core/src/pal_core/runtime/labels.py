@@ -11,8 +11,8 @@ import numpy as np
 from pal_core import messages as m
 from pal_core.control import vocabulary as v
 from pal_core.data import Batch
-from pal_core.kernels import Expected, Label, Sample
-from pal_core.runtime.checks import CheckRaised, Checks
+from pal_core.kernels import Label
+from pal_core.runtime.checks import CheckRaised, Checks, expected_columns, expected_from
 from pal_core.runtime.host import Setup
 from pal_core.runtime.level import level_of
 from pal_core.runtime.oracle_process import oracle_wire
@@ -66,7 +66,7 @@ class LabelDesk:
             if isinstance(message, m.Selected):
                 score = float(message.score[row])
                 record = {"walker": walker, "version": message.version, "score": score, "origin": "active"}
-                record["expected"] = _joined(message.mean[row], message.std[row])
+                record["expected"] = expected_columns(message.mean[row], message.std[row])
             self._fresh[number] = {"sample": sample, **record}
             score = record["score"] if record["score"] is not None else np.inf
             worth = score if np.isfinite(score) else _LARGE
@@ -113,6 +113,12 @@ class LabelDesk:
                 self.labelled(host, message)
         return taken
 
+    def remind_checks(self, since: float) -> None:
+        """Tell the checks of labels admitted since they were last asked what they remember."""
+        numbers = self._store.labelled(since)
+        for sample, label in zip(self._store.samples(numbers), self._store.labels(numbers), strict=True):
+            self.checks.remember(sample, label)
+
     def committed(self) -> None:
         """What has been stored is durable: it needn't lie in the spool any longer."""
         stored, self._stored = self._stored, []
@@ -133,8 +139,9 @@ class LabelDesk:
 
     def _judged(self, host: str, number: int, attempt: int, label: Label, seconds: float | None) -> v.LabelArrived:
         sample = self._store.samples([number])[0]
+        expected = expected_from(self._store.expected(number), self._store.version(number))
         try:
-            reason = self.checks.objection(sample, label, self._expected(number))
+            reason = self.checks.objection(sample, label, expected)
         except CheckRaised as error:
             self._set_aside(number, f"a check raised: {error.message.what}", label)
             raise
@@ -156,13 +163,6 @@ class LabelDesk:
         self._store.quarantine(number, reason, label, kernel=kernel, package=package, level=self.level)
         self._last_failure[number] = reason
         _log.warning("label of sample %d set aside: %s", number, reason)
-
-    def _expected(self, number: int) -> Expected | None:
-        stored = self._store.expected(number)
-        if stored is None:
-            return None
-        names = self._setup.loaded.prediction_schema
-        return Expected({n: stored[f"mean_{n}"] for n in names}, {n: stored[f"std_{n}"] for n in names})
 
     def failed(self, host: str, message: m.LabelFailed) -> v.Event:
         """Store a failed attempt."""
@@ -191,10 +191,6 @@ class LabelDesk:
         """What the checks remember, as a part of a snapshot set."""
         state = dict(self.checks.snapshot())
         return {"checks/0": state} if state else {}
-
-
-def _joined(mean: Sample, std: Sample) -> dict[str, Any]:
-    return {f"mean_{n}": value for n, value in mean.items()} | {f"std_{n}": value for n, value in std.items()}
 
 
 def _size(batch: Batch, row: int) -> int:

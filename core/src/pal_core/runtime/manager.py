@@ -21,9 +21,9 @@ from pal_core.data import Batch
 from pal_core.errors import PalError
 from pal_core.observe import Observer
 from pal_core.plugins.host import PluginHost
-from pal_core.runtime.beginning import begin, changed_settings, expected_schema, read_initial, validation_mask
+from pal_core.runtime.beginning import begin, changed_settings, read_initial, validation_mask
 from pal_core.runtime.checkpoint import set_directory
-from pal_core.runtime.checks import CheckRaised
+from pal_core.runtime.checks import CheckRaised, expected_schema
 from pal_core.runtime.host import Post, Setup
 from pal_core.runtime.labels import LabelDesk
 from pal_core.runtime.plan import Part
@@ -100,7 +100,9 @@ class ManagerHost:
         """Begin a session of the stored run."""
         setup, loaded = self.setup, self.setup.loaded
         self._store.agree(
-            loaded.sample_schema, loaded.label_schema or type(loaded.sample_schema)(), expected_schema(loaded)
+            loaded.sample_schema,
+            loaded.label_schema or type(loaded.sample_schema)(),
+            expected_schema(loaded.prediction_schema),
         )
         differences = changed_settings(self._store, loaded.settings, setup.accept_changes)
         packages = {k.distribution: k.version for k in loaded.kernels}
@@ -115,6 +117,7 @@ class ManagerHost:
         if taken_in:
             self._store.note("manager", f"{taken_in} labels were finished when an earlier part of the run ended")
         self._machine, self._desk.next_sample, self._desk.repeating = begin(setup, self._store)
+        self._desk.remind_checks(dict(self._store.sets()).get(setup.set, {}).get("time", 0.0))
         self._replacing = Replacing(setup.plan, self._post)
         self._board = StatusBoard(self._machine, setup.plan)
         self._observers = [*plugins.observers(), *observers]
@@ -477,7 +480,7 @@ class ManagerHost:
         except (OSError, CheckRaised) as error:
             self._store.note("manager", f"snapshot set {number} is given up: {error}")
             return
-        state = self._machine.state() | {"sample": self._desk.next_sample, "files": files}
+        state = self._machine.state() | {"sample": self._desk.next_sample, "files": files, "time": time.time()}
         self._store.add_set(number, state)
         kept = tuple(n for n, _ in self._store.sets()[-_SETS_KEPT:])
         self._store.drop_sets(kept[0])

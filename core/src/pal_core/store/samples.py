@@ -206,10 +206,17 @@ class Samples(Database):
             for number, origin, walker, version, score, attempts, size in rows
         ]
 
-    def labelled(self) -> list[int]:
-        """Numbers of the samples with an admitted label, in order of labelling."""
-        sql = "SELECT sample FROM labels JOIN samples ON id = sample WHERE state = 'labelled' ORDER BY labels.time, id"
-        return [int(r[0]) for r in self._run(sql)]
+    def labelled(self, since: float = 0.0) -> list[int]:
+        """Numbers of the samples with an admitted label that was made after a time, in order of labelling."""
+        sql = (
+            "SELECT sample FROM labels JOIN samples ON id = sample WHERE state = 'labelled' AND labels.time > ? "
+            "ORDER BY labels.time, id"
+        )
+        return [int(r[0]) for r in self._run(sql, [since])]
+
+    def version(self, number: int) -> int:
+        """Lowest model version of the committee that a sample was selected by."""
+        return int(self._run("SELECT version FROM samples WHERE id = ?", [number])[0][0])
 
     @property
     def labels_made(self) -> int:
