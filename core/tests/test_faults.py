@@ -69,7 +69,7 @@ class TestWalkers:
 
         class Watcher:
             def started(self, directory, status):
-                assert (status["faults"], status["last_fault"]) == (0, "")
+                assert (status["faults"], status["news"]) == (0, [])
 
             def progressed(self, status):
                 pass
@@ -80,7 +80,7 @@ class TestWalkers:
         tables = {"generator": clumsy(fails="propose", who=1, at=2), **COUNTING}
         api.run(toy(**tables), base=tmp_path, plugins=plugins(), observers=[Watcher()])
         assert seen[0]["faults"] == 4
-        assert seen[0]["last_fault"].endswith("RuntimeError: no propose today; walker 1 is disabled")
+        assert seen[0]["news"][-1][1].endswith("RuntimeError: no propose today; walker 1 is disabled")
 
     def test_deterministic_run_with_faults_can_be_broken_off_and_repeats_itself(self, tmp_path):
         tables = {"generator": clumsy(fails="propose", who=1, at=3), **COUNTING}

@@ -217,9 +217,11 @@ class TestStore:
 
     def test_samples_ahead_are_told(self, doctor, run):
         store = Store(run, write=True)
+        kept = store.next_sample - 26
         store.rewind(26, 9)
         store.close()
-        assert has(doctor(code=0), "- store: 17 samples are kept ahead of the set")
+        assert kept > 0
+        assert has(doctor(code=0), f"- store: {kept} samples are kept ahead of the set")
 
 
 class TestRecovery:
@@ -290,6 +292,14 @@ class TestRecovery:
 
 class TestSnapshots:
     """Sets, and weights of rounds."""
+
+    @pytest.fixture(autouse=True)
+    def _without_own_sets(self, run):
+        """The run's own set would serve where these tests damage theirs."""
+        store = Store(run, write=True)
+        store.drop_sets(2)
+        store.close()
+        shutil.rmtree(run / "snapshots")
 
     def test_complete_set_is_told(self, doctor, run):
         make_set(run, 7)

@@ -31,7 +31,7 @@ def test_status_is_json_with_all_keys(board):
         "phase", "outcome", "reason", "pid", "host", "ranks", "began", "updated", "seconds", "steps",
         "steps_per_second", "uncertain_share", "labels", "labels_per_second", "queue", "labelling", "rounds",
         "waiting_labels", "members", "quarantined", "failed_attempts", "dropped", "walkers_ended", "utilisation",
-        "rules", "progress", "seconds_left", "faults", "last_fault", "spares",
+        "rules", "progress", "seconds_left", "faults", "news", "spares",
     }  # fmt: skip
     assert (status["phase"], status["outcome"], status["pid"], status["ranks"]) == ("starting", None, os.getpid(), 1)
     assert status["members"]["1"] == {
