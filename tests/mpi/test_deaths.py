@@ -44,7 +44,7 @@ class Journal(ToyOracle):
 @pytest.fixture
 def case(toy):
     """A run whose oracle keeps a journal of its own."""
-    made = toy(run="stop_limit = 10", oracle="options = { delay = 0.05 }", stop=f"labels = {LABELS}")
+    made = toy(run="stop_limit = 10\nspares = 0", oracle="options = { delay = 0.05 }", stop=f"labels = {LABELS}")
     (made.folder / "journal_oracle.py").write_text(ORACLE)
     text = made.file.read_text().replace('"pal.toy-oracle"', '"journal_oracle.py:Journal"')
     made.file.write_text(text.replace("processes = 2", "processes = 1").replace("final_time = 20", "final_time = 1"))

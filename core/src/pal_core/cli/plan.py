@@ -11,7 +11,7 @@ import click
 from pal_core.cli.common import columns, host_of, print_json
 from pal_core.launch.slurm import allocation, available_cores
 from pal_core.launch.ways import LaunchError, find_way
-from pal_core.runtime.plan import Part, Processes, count_processes, make_plan
+from pal_core.runtime.plan import SPARE, Part, Processes, count_processes, make_plan
 from pal_core.settings.load import Loaded, load
 
 __all__ = ["plan"]
@@ -84,7 +84,9 @@ def _kernel(loaded: Loaded, role: str) -> str:
 
 def _row(loaded: Loaded, part: Part, node: str) -> tuple[str, ...]:
     things = {"generator": "walkers", "prediction": "members", "training": "members", "oracle": "worker"}
-    what = f"{things[part.role]} {_span(part.indices)}" if part.role in things else "controller"
+    what = "takes a lost rank over" if part.role == SPARE else "controller"
+    if part.role in things:
+        what = f"{things[part.role]} {_span(part.indices)}"
     gpu = "" if part.gpu is None else str(part.gpu)
     return (str(part.rank), node or "-", part.role, _kernel(loaded, part.role) or "-", what, gpu or "-")
 
