@@ -17,13 +17,14 @@ from pathlib import Path
 
 from pal_core.launch.names import TOKEN_VARIABLE
 
-__all__ = ["LAUNCHER_FILE", "Owner", "end_descendants", "is_alive", "living_descendants", "started_at"]
+__all__ = ["LAUNCHER_FILE", "Owner", "end_descendants", "is_alive", "living_descendants", "living_ranks", "started_at"]
 
 LAUNCHER_FILE = "launcher.json"
 """In the run directory while `pal run` has ranks: whose they are."""
 _PROC = Path("/proc")
 _DEAD = ("Z", "X")
 _LOOK_EVERY = 0.05
+_WORKER = b"pal_core.worker"
 
 
 def _stat(pid: int) -> list[str]:
@@ -76,6 +77,17 @@ def living_descendants(token: str) -> list[int]:
             ):
                 found.append(int(entry.name))
     return [pid for pid in found if pid != os.getpid()]
+
+
+def living_ranks(token: str) -> list[int]:
+    """Those of the living descendants that are ranks of a run."""
+    found = []
+    for pid in living_descendants(token):
+        with contextlib.suppress(OSError):
+            words = (_PROC / str(pid) / "cmdline").read_bytes().split(b"\0")
+            if _WORKER in words and os.path.basename(words[0]).startswith(b"python"):  # noqa: PTH119 - bytes
+                found.append(pid)
+    return found
 
 
 def end_descendants(token: str, patience: float = 0.0, limit: float = 10.0) -> int:

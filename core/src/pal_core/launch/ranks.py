@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from pal_core.launch.names import LAST_WORDS_VARIABLE, TOKEN_VARIABLE, LastWords, read_last_words
-from pal_core.launch.processes import end_descendants, living_descendants
+from pal_core.launch.processes import end_descendants, living_ranks
 
 __all__ = ["Ranks"]
 
@@ -41,7 +41,7 @@ class Ranks:
         self._token = environment[TOKEN_VARIABLE]
         self.log.parent.mkdir(parents=True, exist_ok=True)
         self._words.unlink(missing_ok=True)
-        self._looked, self._peopled = 0.0, False
+        self._looked, self._most = 0.0, 0
         self._output = self.log.open("a+b")
         try:
             self._begin = self._output.seek(0, os.SEEK_END)
@@ -62,18 +62,18 @@ class Ranks:
         """Exit code of mpiexec; None while it runs."""
         return self._process.poll()
 
-    def deserted(self, now: float) -> bool:
-        """Whether no rank lives on this machine any more although mpiexec does.
+    def given_up(self, now: float, begun: bool) -> bool:
+        """Whether mpiexec waits for ranks that will never end, where ranks outlive each other.
 
-        An mpiexec that lets ranks outlive each other may wait for ever when they have all ended.
+        So it does when none lives any more, or when one has died while all were still getting to know each other
+        (`begun` is False then): the others wait for it.
         """
         if now - self._looked < _LOOK_EVERY:
             return False
         self._looked = now
-        alive = set(living_descendants(self._token)) - {self._process.pid}
-        gone = self._peopled and not alive
-        self._peopled = bool(alive)
-        return gone
+        alive = len(living_ranks(self._token))
+        self._most = max(self._most, alive)
+        return alive < self._most and (alive == 0 or not begun)
 
     def end(self) -> None:
         """End mpiexec and all that it has started: politely, then by force, then whatever is left."""
