@@ -481,8 +481,8 @@ class ManagerHost:
         except (OSError, CheckRaised) as error:
             self._store.note("manager", f"snapshot set {number} is given up: {error}")
             return
-        state = self._machine.state() | {"sample": self._desk.next_sample, "files": files, "time": time.time()}
-        self._store.add_set(number, state)
+        own = {"sample": self._desk.next_sample, "session": self._store.session, "files": files, "time": time.time()}
+        self._store.add_set(number, self._machine.state() | own)
         kept = tuple(n for n, _ in self._store.sets()[-_SETS_KEPT:])
         self._store.drop_sets(kept[0])
         self._store.commit()
