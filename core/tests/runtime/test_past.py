@@ -10,8 +10,9 @@ import pytest
 from worlds import make_setup
 
 from pal_core.builtin.schema import LABEL, SAMPLE
+from pal_core.runtime.checkpoint import set_directory
 from pal_core.runtime.past import Past, find_past
-from pal_core.runtime.snapshots import set_directory, write_part
+from pal_core.runtime.snapshots import write_part
 from pal_core.settings.load import Loaded
 from pal_core.store.store import Store
 
@@ -38,7 +39,7 @@ class History:
         write_part(
             self.directory, number, "generator/0", {f"walker/{k}": {"x": np.zeros(2)} for k in range(walkers)}, {}
         )
-        self.store.add_set(number, {"session": self.store.session})
+        self.store.add_set(number, {"session": self.store.session, "files": ["generator-0.safetensors"]})
         self.store.commit()
 
 
@@ -61,6 +62,15 @@ def test_deterministic_run_repeats_itself_from_its_newest_set(history, tmp_path)
     assert find_past(loaded(tmp_path)) == Past(2, repeats=True)
     (set_directory(history.directory, 2) / "generator-0.safetensors").write_bytes(b"half")
     assert find_past(loaded(tmp_path)) == Past(1, repeats=True)
+
+
+def test_set_of_which_a_file_is_missing_does_not_serve(history, tmp_path, caplog):
+    history.session(loaded(tmp_path))
+    history.set(1)
+    history.set(2)
+    (set_directory(history.directory, 2) / "generator-0.safetensors").unlink()
+    assert find_past(loaded(tmp_path)) == Past(1, repeats=True)
+    assert "snapshot set 2 lacks generator-0.safetensors; see: pal doctor" in caplog.text
 
 
 def test_other_runs_go_on_from_it(history, tmp_path):

@@ -12,9 +12,9 @@ from worlds import make_setup
 from pal_core.builtin.schema import LABEL, SAMPLE
 from pal_core.errors import PalError
 from pal_core.runtime import snapshots
-from pal_core.runtime.checkpoint import round_file, save_state
+from pal_core.runtime.checkpoint import round_file, save_state, set_directory
 from pal_core.runtime.past import newest_set
-from pal_core.runtime.snapshots import Saver, SetReader, remove_sets, set_directory, write_part
+from pal_core.runtime.snapshots import Saver, SetReader, remove_sets, write_part
 from pal_core.runtime.weights import Held, newest_weights
 from pal_core.store.store import FILE_NAME, Store
 

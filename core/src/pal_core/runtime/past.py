@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from pal_core.errors import PalError
+from pal_core.runtime.checkpoint import set_directory
 from pal_core.runtime.snapshots import SetReader
 from pal_core.settings.changes import changes
 from pal_core.settings.kernels import validate
@@ -75,9 +76,14 @@ def _look(directory: Path) -> tuple[list[dict[str, Any]], dict[int, dict[str, An
 
 
 def _readable(directory: Path, sets: Mapping[int, Mapping[str, Any]]) -> list[SetReader]:
-    """Newest first."""
+    """Newest first; those of which a file is missing or damaged are passed over."""
     found = []
     for number in sorted(sets, reverse=True):
+        folder = set_directory(directory, number)
+        missing = [name for name in sets[number].get("files", ()) if not (folder / name).exists()]
+        if missing:
+            _log.warning("snapshot set %d lacks %s; see: pal doctor %s", number, ", ".join(missing), directory)
+            continue
         try:
             found.append(SetReader(directory, number))
         except PalError as error:

@@ -9,7 +9,7 @@ from typing import Any
 from numpy.typing import NDArray
 from safetensors.numpy import load_file
 
-from pal_core.runtime.snapshots import set_directory
+from pal_core.runtime.checkpoint import set_directory
 from pal_core.store.store import Store
 
 __all__ = ["differences"]
