@@ -14,7 +14,8 @@ from killing import count, finish, kill_when, start
 from worlds import plugins, toy
 
 from pal_core import api
-from pal_core.runtime.snapshots import SetReader, set_directory
+from pal_core.runtime.checkpoint import set_directory
+from pal_core.runtime.snapshots import SetReader
 from pal_core.store.store import StoreError
 from pal_core.testing.runs import differences
 

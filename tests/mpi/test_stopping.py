@@ -1,11 +1,12 @@
 """Every way of stopping ends the run by itself, with everybody told."""
 
+import time
+
 import pytest
 
 WAYS = {
     "labels": {"stop": "labels = 60"},
     "steps": {"stop": "steps = 2000"},
-    "wall time": {"stop": "wall_time = 3"},
     "generator": {"generator": "options = { steps = 40 }", "stop": 'generators = "any"'},
     "all generators": {"generator": "options = { steps = 40 }", "stop": 'generators = "all"'},
     "trainer": {"model": "options = { stop_after_rounds = 2 }", "stop": "labels = 100000"},
@@ -15,7 +16,6 @@ WAYS = {
 REASONS = {
     "labels": "60 labels",
     "steps": "steps",
-    "wall time": "wall time of 3 s",
     "generator": "walkers ended",
     "all generators": "8 of 8 walkers ended",
     "trainer": "asked to stop",
@@ -70,3 +70,15 @@ def test_last_weights_reach_disk_with_all_labels(toy):
     case.run()
     last = case.rows("SELECT labels FROM rounds ORDER BY round DESC, member")
     assert last[:4] == [(60,)] * 4
+
+
+def test_time_that_is_up_interrupts_the_run(toy):
+    case = toy(oracle="options = { delay = 0.02 }", stop="labels = 100000\nwall_time = 15")
+    begin = time.monotonic()
+    done = case.run()
+    assert done.returncode == 75, done.stderr
+    assert time.monotonic() - begin < 20
+    assert case.status()["outcome"] == "interrupted"
+    assert str(case.status()["reason"]).startswith("time is up: ")
+    assert case.rows("SELECT COUNT(*) > 0, COUNT(*) - (SELECT COUNT(*) FROM attempts) FROM labels") == [(1, 0)]
+    assert case.rows("SELECT COUNT(*) FROM sets") == [(1,)]

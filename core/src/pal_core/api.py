@@ -17,7 +17,7 @@ from pal_core.runtime.checkpoint import load_state, round_file, rounds_on_disk
 from pal_core.runtime.host import Host, Setup
 from pal_core.runtime.loop import Loop, Worker
 from pal_core.runtime.manager import ManagerHost
-from pal_core.runtime.past import newest_set
+from pal_core.runtime.past import find_past
 from pal_core.runtime.plan import Processes, make_plan
 from pal_core.settings.load import Loaded, from_dict, load
 from pal_core.store.store import Store
@@ -174,13 +174,15 @@ def run(
         loaded = load(settings, plugins)
     plan = make_plan(loaded.settings, _one_process(loaded))
     limit = loaded.settings.stop.wall_time
+    past = find_past(loaded)
     setup = Setup(
         loaded,
         plan,
         loaded.directory,
         devices=False,
         accept_changes=accept_changes,
-        set=newest_set(loaded.directory),
+        set=past.set,
+        repeats=past.repeats,
         end=None if limit is None else time.time() + limit,
     )
     transport = LocalTransport(setup.wire())

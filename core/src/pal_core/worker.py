@@ -121,7 +121,7 @@ def _run(world: World, path: Path, accept_changes: bool) -> int:
         # Started by srun or the like: libraries that kernels will import still heed this.
         os.environ.update(thread_variables(loaded.settings.run.threads))
     setup = Setup(
-        loaded, plan, loaded.directory, accept_changes=accept_changes, set=news["set"], end=_end_time(loaded, began)
+        loaded, plan, loaded.directory, accept_changes=accept_changes, **news["past"], end=_end_time(loaded, began)
     )
     neighbours = [r for r, node in enumerate(nodes) if node == nodes[world.rank]]
     bell = Doorbell(news["token"], world.rank, neighbours)
@@ -155,7 +155,7 @@ def _prepare(path: Path, world: World) -> tuple[PluginHost, str]:
     """Rank 0 alone discovers plugins, checks the settings and looks at the store; the others get the result as text."""
     from pal_core.launch.slurm import allocation, available_cores
     from pal_core.plugins.host import PluginHost
-    from pal_core.runtime.past import newest_set
+    from pal_core.runtime.past import find_past
     from pal_core.runtime.plan import count_processes
     from pal_core.settings.load import load
 
@@ -167,7 +167,7 @@ def _prepare(path: Path, world: World) -> tuple[PluginHost, str]:
         "loaded": loaded.to_json(),
         "processes": asdict(processes),
         "token": secrets.token_hex(6),
-        "set": newest_set(loaded.directory),
+        "past": asdict(find_past(loaded)),
     }
     return plugins, json.dumps(news)
 

@@ -10,6 +10,7 @@ from worlds import make_setup, odd, started
 
 from pal_core import messages as m
 from pal_core.builtin.schema import LABEL, SAMPLE
+from pal_core.control import exchange as x
 from pal_core.data import Batch
 from pal_core.runtime.exchange import ExchangeHost
 from pal_core.runtime.plan import Processes
@@ -154,6 +155,13 @@ def test_lock_step_waits_for_every_walker(exchange):
     assert out == []
     propose(host, "generator/0")
     assert out.of(m.Predict)[0].batch.columns["x"][:, 0].tolist() == [0, 1, 2, 3]  # not in order of arrival
+
+
+def test_lock_step_joins_walkers_in_their_order_on_however_many_hosts():
+    hosts = {f"generator/{k}": 1 for k in range(12)}
+    machine = x.Exchange(hosts, [["prediction/0"]], "all")
+    actions = [a for host in reversed(hosts) for a in machine.handle(x.Proposed(x.Chunk(host, 0, 1)))]
+    assert [c.host for c in actions[0].chunks] == list(hosts)
 
 
 def test_ended_walkers_are_told_of_and_not_waited_for(exchange):

@@ -10,6 +10,7 @@ from worlds import labels_of, odd, points
 
 from pal_core import messages as m
 from pal_core.builtin.schema import SAMPLE
+from pal_core.data import Batch
 from pal_core.errors import PalError
 from pal_core.store.store import Store
 
@@ -277,3 +278,15 @@ class TestRounds:
             if part.role in ("training", "oracle"):
                 s.say(part.address, m.Halted())
         assert s.out.one(m.Close).versions == {"0": 4, "1": 4}
+
+
+def test_numbers_of_bootstrap_samples_do_not_depend_on_ranks(story):
+    """Four walkers on two hosts, seven samples: the first three walkers propose two."""
+    s = story(data={"bootstrap": 7}).begin()
+    shares = {to: x.count for to, x in s.out if isinstance(x, m.Bootstrap)}
+    assert shares == {"generator/0": 4, "generator/1": 3}
+    for sender, walkers in (("generator/1", [2, 3, 2]), ("generator/0", [0, 1, 0, 1])):
+        x = np.array([[w, k // 2] for k, w in enumerate(walkers)], float)
+        s.say(sender, m.Candidates(np.array(walkers), Batch(SAMPLE, {"x": x}, size=len(x))))
+    stored = s.store.samples(range(1, 8)).columns["x"]
+    np.testing.assert_array_equal(stored, [[0, 0], [1, 0], [2, 0], [3, 0], [0, 1], [1, 1], [2, 1]])

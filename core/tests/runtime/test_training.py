@@ -22,7 +22,7 @@ def trainer(folder, training=None, members=1, run=None, past=0, **options):
     model = {"kernel": odd("Script"), "members": members, "options": options}
     selection = {"kernel": "pal.all", "options": {}}
     setup = make_setup(folder, model=model, training=training or {}, run=run or {}, selection=selection)
-    setup = replace(setup, set=past)
+    setup = replace(setup, set=past, repeats=setup.deterministic)
     host, out = started(TrainingHost, setup, "training/0")
     assert out.of(m.Ready)
     out.clear()

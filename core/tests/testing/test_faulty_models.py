@@ -109,6 +109,21 @@ class ForgetsItsDirection(ToyModel):
         self._solver = None
 
 
+class RoundsItsWeights(ToyModel):
+    """Differs by less than any tolerance, but not by nothing."""
+
+    def restore(self, state):
+        super().restore({**state, "solver_w": np.nextafter(state["solver_w"], np.inf)})
+
+
+class CaresForPortions(ToyModel):
+    """What it learns depends on how its data were dealt out."""
+
+    def extend(self, batch, validation):
+        super().extend(batch, validation)
+        self._salt += 1
+
+
 class MeasuresNothing(ToyModel):
     def _metrics(self, problem):
         return {}
@@ -132,6 +147,12 @@ class MeasuresNothing(ToyModel):
         (GivesEveryMemberTheSameFeatures, "test_members_differ_and_are_reproducible", "0 and 1 are the same"),
         (CountsFromOneAgain, "test_training_goes_on_with_new_data", "epoch 1 is followed by 1"),
         (ForgetsItsDirection, "test_restored_training_goes_on_exactly", "goes another way"),
+        (RoundsItsWeights, "test_restored_training_goes_on_exactly", "after a restart, the weights of .* differ in w"),
+        (
+            CaresForPortions,
+            "test_restored_training_takes_new_data_exactly",
+            "after a restart, the weights of .* differ",
+        ),
     ],
 )
 def test_faulty_model_is_found(kernel, test, complaint, tmp_path):

@@ -108,6 +108,19 @@ class ForgetsItsNoise(ToyWalker):
         super().restore({**state, "noise": rng.get_state(fresh)})
 
 
+class SkipsTheOutstanding(ToyWalker):
+    def restore(self, state):
+        super().restore(state)
+        self._x = self._moved(np.zeros(2))
+
+
+class ForgetsItsDoubts(ToyWalker):
+    """What it loses would only show after more untrusted predictions than a test has."""
+
+    def restore(self, state):
+        super().restore({**state, "counters": np.zeros(2, np.int64)})
+
+
 @pytest.mark.parametrize(
     ("kernel", "test", "complaint"),
     [
@@ -133,3 +146,16 @@ def test_faulty_walker_is_found(kernel, test, complaint, tmp_path):
 def test_walker_that_forgets_part_of_its_state_is_found(tmp_path):
     with pytest.raises(AssertionError, match="restored after 4 proposals, the walker takes another way"):
         run_test(Walkers, ForgetsItsNoise, "test_restored_walker_goes_on_exactly", tmp_path, 4)
+
+
+@pytest.mark.parametrize(
+    ("kernel", "complaint"),
+    [
+        (SkipsTheOutstanding, "restored after 4 proposals, the walker doesn't repeat the one that was outstanding"),
+        (ForgetsItsDoubts, "its snapshots differ later on"),
+    ],
+)
+def test_walker_that_goes_on_otherwise_is_found(tmp_path, kernel, complaint):
+    run_test(Walkers, ToyWalker, "test_restored_walker_goes_on_exactly", tmp_path, 4)
+    with pytest.raises(AssertionError, match=complaint):
+        run_test(Walkers, kernel, "test_restored_walker_goes_on_exactly", tmp_path, 4)

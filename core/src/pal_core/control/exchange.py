@@ -335,6 +335,7 @@ class Exchange:
         self._groups = tuple(tuple(g) for g in self.groups)
         self._idle = deque(range(len(self._groups)))
         self._predicting = {h for g in self._groups for h in g}
+        self._places = {host: k for k, host in enumerate(self.walkers)}
         places = [*self.walkers, *(h for g in self._groups for h in g)]
         if not all(self._groups) or len(set(places)) != len(places):
             raise ValueError(f"a group without hosts, or a host with two places: {self.walkers} and {self._groups}")
@@ -434,7 +435,7 @@ class Exchange:
     def _take_waiting(self) -> tuple[Chunk, ...]:
         chunks = tuple(self._waiting)
         if self.batching == "all":
-            chunks = tuple(sorted(chunks, key=lambda c: (c.host, c.seq)))
+            chunks = tuple(sorted(chunks, key=lambda c: (self._places[c.host], c.seq)))
         self._waiting.clear()
         self._samples_waiting = 0
         return chunks

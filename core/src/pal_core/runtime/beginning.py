@@ -59,11 +59,11 @@ def begin(setup: Setup, store: Store) -> tuple[Manager, int, bool]:
     int
         Number for the next new sample.
     bool
-        Whether the run repeats itself from its last snapshot set (a deterministic run that goes on).
+        Whether the run repeats itself from its last snapshot set.
     """
     state = dict(store.sets()).get(setup.set, {})
     earlier = [s for s in store.sessions() if s["id"] != store.session]
-    repeating = setup.deterministic and bool(earlier)
+    repeating = setup.repeats
     store.forget_ahead()
     if repeating:
         store.rewind(state.get("sample", _first_number(store)), state.get("round", 0), state.get("waiting", ()))

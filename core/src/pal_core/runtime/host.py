@@ -53,14 +53,15 @@ class Setup:
     """Go on although settings have changed that the stored data depend on."""
     set: int = 0
     """Snapshot set that the run goes on from, 0 for none."""
+    repeats: bool = False
+    """Whether the run repeats itself from that set (0: from the start) until it is where it was interrupted."""
     end: float | None = None
     """When the run must have ended, in seconds since 1970."""
 
     @property
     def deterministic(self) -> bool:
-        """Whether nothing depends on who is faster: then a run that was killed repeats itself from its last set."""
-        run = self.loaded.settings.run
-        return run.schedule == "serial" and run.batching == "all"
+        """Whether nothing depends on who is faster."""
+        return self.loaded.settings.run.deterministic
 
     @cached_property
     def past(self) -> SetReader:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any
@@ -291,14 +291,18 @@ class ManagerHost:
         self._told = float("-inf")
 
     def _all_candidates(self, sender: str, message: m.Candidates) -> Iterable[v.Event]:
-        """Samples to start from, once all hosts have sent theirs: their numbers don't depend on who was faster."""
+        """Samples to start from, once all hosts have sent theirs: every walker's first, then every second one.
+
+        Their numbers depend neither on who was faster nor on how the walkers are dealt out to ranks.
+        """
         self._candidates[sender] = message
         if None in self._candidates.values():
             return
-        found, self._candidates = self._candidates, {}
-        for candidates in found.values():
-            if candidates is not None:
-                yield from self._desk.arrivals(candidates)
+        found, self._candidates = [c for c in self._candidates.values() if c is not None], {}
+        walkers = np.concatenate([c.walkers for c in found])
+        order = np.lexsort([walkers, _occurrences(walkers)])
+        batch = Batch.concat([c.batch for c in found]).take(order)
+        yield from self._desk.arrivals(m.Candidates(walkers[order], batch))
 
     def _flying(self, sender: str, request: int) -> bool:
         ticket = self._machine.queue.flying.get(sender)
@@ -411,15 +415,12 @@ class ManagerHost:
                 self._end(outcome, reason)
 
     def _ask_bootstrap(self, count: int) -> None:
-        """Share the samples out among the walkers' hosts."""
-        hosts = [p for p in self.setup.plan.role("generator") if p.indices]
-        walkers = sum(len(p.indices) for p in hosts)
-        before = 0
+        """Share the samples out among the walkers, the first ones get what is left over."""
+        parts = self.setup.plan.role("generator")
+        each, over = divmod(count, sum(len(p.indices) for p in parts))
         self._candidates = {}
-        for part in hosts:
-            upto = before + len(part.indices)
-            share = count * upto // walkers - count * before // walkers
-            before = upto
+        for part in parts:
+            share = sum(each + (index < over) for index in part.indices)
             if share:
                 self._candidates[part.address] = None
                 self._post(part.address, m.Bootstrap(share))
@@ -480,8 +481,8 @@ class ManagerHost:
         except (OSError, CheckRaised) as error:
             self._store.note("manager", f"snapshot set {number} is given up: {error}")
             return
-        state = self._machine.state() | {"sample": self._desk.next_sample, "files": files, "time": time.time()}
-        self._store.add_set(number, state)
+        own = {"sample": self._desk.next_sample, "session": self._store.session, "files": files, "time": time.time()}
+        self._store.add_set(number, self._machine.state() | own)
         kept = tuple(n for n, _ in self._store.sets()[-_SETS_KEPT:])
         self._store.drop_sets(kept[0])
         self._store.commit()
@@ -533,3 +534,13 @@ class ManagerHost:
     def directory(self) -> Path:
         """The run directory."""
         return self.setup.directory
+
+
+def _occurrences(numbers: NDArray[np.int64]) -> NDArray[np.int64]:
+    """How often each number has come before, shape (n,)."""
+    seen: Counter[int] = Counter()
+    out = np.zeros(len(numbers), np.int64)
+    for place, number in enumerate(numbers.tolist()):
+        out[place] = seen[number]
+        seen[number] += 1
+    return out

@@ -129,6 +129,11 @@ class SetReader:
         for kernel, note in dict(notes).items():
             self._notes[str(kernel)] = dict(note)
 
+    @property
+    def kernels(self) -> frozenset[str]:
+        """Names of all states."""
+        return frozenset(self._places)
+
     def state(self, kernel: str) -> dict[str, NDArray[Any]] | None:
         """State of a kernel, None if the set has none."""
         if kernel not in self._places:

@@ -22,12 +22,12 @@ class Held:
 def newest_weights(setup: Setup, member: int) -> Held:
     """A member's weights when the run goes on.
 
-    A deterministic run goes on from its snapshot set alone: later rounds will be repeated.
+    A run that repeats itself goes on from its snapshot set alone: later rounds will be repeated.
     """
     kernel = f"weights/{member}"
     saved = Held(setup.past.state(kernel), int(setup.past.notes(kernel).get("version", 0)))
     rounds = rounds_on_disk(setup.directory, member)
-    if setup.deterministic or not rounds:
+    if setup.repeats or not rounds:
         return saved
     weights, notes = load_state(round_file(setup.directory, member, rounds[-1]))
     last = Held(weights, int(notes["version"]))

@@ -11,6 +11,12 @@ from pal_core.settings.model import Settings
 __all__ = ["Change", "changes"]
 
 _BINDING = ("generator.kernel", "model.kernel", "model.options", "model.members", "oracle.kernel", "oracle.options")
+_HARMLESS = (
+    "stop", "placement", "run.directory", "run.controllers", "run.snapshot_every", "run.spares", "run.startup_limit",
+    "run.silence_limit", "run.stop_limit", "run.max_restarts", "run.requeue", "oracle.timeout", "oracle.isolate",
+    "training.final_time", "training.checkpoints",
+    *(f"{table}.processes" for table in ("generator", "model", "training", "oracle")),
+)  # fmt: skip
 _BINDING_TOO = ("run.seed", "training.validation", "data.initial")
 
 
@@ -28,7 +34,15 @@ class Change:
     @property
     def binding(self) -> bool:
         """Whether stored data depend on the key."""
-        return any(self.key == k or self.key.startswith(f"{k}.") for k in (*_BINDING, *_BINDING_TOO))
+        return self._is_among((*_BINDING, *_BINDING_TOO))
+
+    @property
+    def harmless(self) -> bool:
+        """Whether a deterministic run takes the same course all the same, until it ends."""
+        return self._is_among(_HARMLESS)
+
+    def _is_among(self, keys: tuple[str, ...]) -> bool:
+        return any(self.key == k or self.key.startswith(f"{k}.") for k in keys)
 
     def __str__(self) -> str:
         return f"{self.key}: {_shown(self.before)} -> {_shown(self.after)}"

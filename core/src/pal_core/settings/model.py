@@ -78,6 +78,11 @@ class RunTable(_Table):
         False, description="put the batch job into the queue again when it ends before the run does; not after Ctrl-C"
     )
 
+    @property
+    def deterministic(self) -> bool:
+        """Whether nothing depends on who is faster: a run that was killed can then repeat itself from its last set."""
+        return self.schedule == "serial" and self.batching == "all"
+
 
 class GeneratorTable(KernelTable):
     """The walkers."""

@@ -9,6 +9,7 @@ from typing import Any
 from numpy.typing import NDArray
 from safetensors.numpy import load_file
 
+from pal_core.runtime.checkpoint import set_directory
 from pal_core.store.store import Store
 
 __all__ = ["differences"]
@@ -40,7 +41,7 @@ def differences(one: Path, other: Path) -> list[str]:
     list of str
         One sentence each; none for equal runs.
     """
-    return [*_rows(one, other), *_files(one, other, "models"), *_files(one, other, _last_set(one), _last_set(other))]
+    return [*_rows(one, other), *_weights(one, other), *_states(one, other)]
 
 
 def _rows(one: Path, other: Path) -> Iterator[str]:
@@ -63,30 +64,36 @@ def _short(row: tuple[object, ...]) -> str:
     return ", ".join(f"<{hash(v) & 0xFFFFFF:06x}>" if isinstance(v, bytes) else repr(v) for v in row)
 
 
-def _last_set(directory: Path) -> str:
+def _weights(one: Path, other: Path) -> Iterator[str]:
+    first, second = ({str(p.relative_to(d)) for p in d.glob("models/*/[!.]*.safetensors")} for d in (one, other))
+    for name in sorted(first ^ second):
+        yield f"{name} is in one of the runs only"
+    for name in sorted(first & second):
+        yield from _arrays(name, load_file(one / name), load_file(other / name))
+
+
+def _states(one: Path, other: Path) -> Iterator[str]:
+    """Of the last sets, whatever ranks have written them."""
+    yield from _arrays(
+        "snapshots", *({k: a for f in _last_set(d) for k, a in load_file(f).items()} for d in (one, other))
+    )
+
+
+def _last_set(directory: Path) -> list[Path]:
     store = Store(directory)
     try:
         last = store.last_set()
     finally:
         store.close()
-    return f"snapshots/{last[0]:06d}" if last else "snapshots/none"
+    return sorted(set_directory(directory, last[0]).glob("[!.]*.safetensors")) if last else []
 
 
-def _files(one: Path, other: Path, folder: str, folder_of_other: str = "") -> Iterator[str]:
-    """Arrays, not bytes: safetensors writes its header in any order."""
-    names = [
-        {str(p.relative_to(d / f)) for p in (d / f).rglob("[!.]*.safetensors")}
-        for d, f in ((one, folder), (other, folder_of_other or folder))
-    ]
-    for name in sorted(names[0] ^ names[1]):
-        yield f"{folder}/{name} is in one of the runs only"
-    for name in sorted(names[0] & names[1]):
-        first, second = load_file(one / folder / name), load_file(other / (folder_of_other or folder) / name)
-        differing = [k for k in sorted(first.keys() | second.keys()) if not _same(first, second, k)]
-        if differing:
-            yield f"{folder}/{name}: {', '.join(differing[:5])}"
+def _arrays(where: str, first: Arrays, second: Arrays) -> Iterator[str]:
+    """Arrays, not files: safetensors writes its header in any order."""
+    differing = [k for k in sorted(first.keys() | second.keys()) if not _same(first.get(k), second.get(k))]
+    if differing:
+        yield f"{where}: {', '.join(differing[:5])}"
 
 
-def _same(first: Arrays, second: Arrays, key: str) -> bool:
-    a, b = first.get(key), second.get(key)
+def _same(a: NDArray[Any] | None, b: NDArray[Any] | None) -> bool:
     return a is not None and b is not None and (a.dtype, a.shape) == (b.dtype, b.shape) and a.tobytes() == b.tobytes()
