@@ -587,7 +587,7 @@ class Manager:
 
         Hosts that are still building their kernels have nothing to save and are hardly waited for.
         """
-        patience = BUILDING_PATIENCE if self.phase == "starting" else self.plan.stop_limit
+        patience = BUILDING_PATIENCE if self._roster.unready else self.plan.stop_limit
         self.phase = "halting"
         self._deadline = self._now + min(patience, self.plan.stop_limit)
         return [*self._return(), *self._forgo_absent(), *self._tell(self.plan.hosts), *self._halting()]
@@ -613,8 +613,9 @@ class Manager:
         if not roster.running:
             self.phase = "ended"
             return [*self._last_commit(), v.Finished(self.outcome, self.reason)]
-        others = {*self.plan.trainers, *self.plan.oracles}
-        if self._closing or "exchange" in roster.told or not self._walkers_quiet or roster.running & others:
+        if self._closing or "exchange" in roster.told or not self._walkers_quiet:
+            return []
+        if not (roster.running.isdisjoint(self.plan.trainers) and roster.running.isdisjoint(self.plan.oracles)):
             return []
         self._closing = True
         self._deadline = self._now + self.plan.stop_limit
