@@ -9,12 +9,18 @@ from collections import Counter
 from collections.abc import Iterable
 from multiprocessing import Pool
 
+from broken import BROKEN
 from campaign import Campaign, Result
 
+from pal_core.control.manager import Manager
 
-def play(seed: int) -> Result:
-    """One campaign."""
-    return Campaign(seed).run()
+MACHINES = {machine.__name__: machine for machine in (Manager, *BROKEN)}
+
+
+def play(task: tuple[int, str]) -> Result:
+    """One campaign with one of the machines."""
+    seed, machine = task
+    return Campaign(seed, MACHINES[machine]).run()
 
 
 def summary(results: Iterable[Result], seconds: float) -> str:
@@ -39,15 +45,18 @@ def main() -> int:
     parser.add_argument("--seeds", type=int, default=1000, help="run so many campaigns")
     parser.add_argument("--first", type=int, default=0, help="seed of the first of them")
     parser.add_argument("--processes", type=int, default=2)
+    parser.add_argument("--machine", choices=MACHINES, default=Manager.__name__, help="the real one, or a broken one")
     options = parser.parse_args()
     seeds = [options.seed] if options.seed is not None else range(options.first, options.first + options.seeds)
     began = time.monotonic()
     results = []
     with Pool(min(options.processes, len(seeds))) as pool:
-        for result in pool.imap_unordered(play, seeds, chunksize=1):
+        for result in pool.imap_unordered(play, [(seed, options.machine) for seed in seeds]):
             results.append(result)
             if result.violation:
-                print(f"seed {result.seed}: {result.violation}\n  replay: python tests/chaos --seed {result.seed}")
+                again = "" if options.machine == Manager.__name__ else f" --machine {options.machine}"
+                print(f"seed {result.seed}: {result.violation}")
+                print(f"replay: python tests/chaos --seed {result.seed}{again}")
     print(summary(results, time.monotonic() - began))
     return int(any(r.violation for r in results))
 

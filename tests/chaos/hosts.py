@@ -80,13 +80,10 @@ class Oracle(Host):
         self.session.watch.computes(self, sample)
         seconds = s.label * (size / 10) ** 0.5 * rng.lognormvariate(0.0, 0.5) * self.factor
         seconds *= 50.0 if rng.random() < s.slow else 1.0
-        luck, limit = rng.random(), s.plan.label_limit - 600.0
-        for share, what in ((s.hang, "hung"), (s.failing, "failed"), (s.invalid, "invalid"), (s.nan, "nan")):
-            luck -= share
-            if luck < 0:
-                break
-        else:
-            what = "good"
+        limit = s.plan.label_limit - 600.0
+        rates = {"hung": s.hang, "failed": s.failing, "invalid": s.invalid, "nan": s.nan}
+        good = 1.0 - sum(rates.values())
+        what = rng.choices([*rates, "good"], [*rates.values(), good])[0]
         if what == "hung" or seconds > limit:
             seconds, what = limit, "hung"
         self.after(seconds * (rng.random() if what in ("failed", "invalid") else 1.0), what, sample, attempt, seconds)

@@ -1,4 +1,4 @@
-"""Shells of the two machines, as the runtime's are: messages into events, actions into messages, facts into the store."""
+"""Shells of the two machines, like the runtime's: messages into events, actions into messages, facts into the store."""
 
 from __future__ import annotations
 
@@ -121,7 +121,7 @@ class ExchangeShell(Shell):
 
     # --- actions out
 
-    def act(self, action: x.Action) -> None:  # noqa: C901 - one row per action
+    def act(self, action: x.Action) -> None:
         match action:
             case x.Predict(batch, chunks, group):
                 self.chunks[batch] = chunks
@@ -260,7 +260,7 @@ class ManagerShell(Shell):
 
     # --- actions out
 
-    def act(self, action: v.Action) -> None:  # noqa: C901, PLR0912 - one row per action
+    def act(self, action: v.Action) -> None:  # noqa: C901 - one row per action
         session, plan, store = self.session, self.session.plan, self.session.store
         match action:
             case v.Keep(number):

@@ -85,7 +85,7 @@ class Watch:
 
     # --- actions
 
-    def hears(self, event: v.Event) -> None:  # noqa: C901 - one row per event
+    def hears(self, event: v.Event) -> None:
         """Take note of an event."""
         match event:
             case v.LabelArrived(host, sample, _, attempt, seconds):
@@ -109,7 +109,7 @@ class Watch:
         self.flying.discard(self.assigned.pop(host)[0])
         self.free.add(host)
 
-    def acts(self, action: v.Action) -> None:  # noqa: C901 - one row per action
+    def acts(self, action: v.Action) -> None:
         """Compare an action with what was promised, before it is carried out."""
         match action:
             case v.Dispatch(host, sample, attempt):
