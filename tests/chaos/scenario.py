@@ -63,7 +63,7 @@ def draw(rng: Random) -> Scenario:
     """A scenario: every seed has its own mixture of sizes, policies and troubles."""
     predictors, per_group = _names("prediction", 8), rng.choice([8, 8, 4, 2])
     walker_hosts, walkers = _names("generator", rng.choice([12, 24, 36])), rng.choice([16, 32])
-    label, bad = HOUR * rng.uniform(1.5, 4.0), rng.choice([0.2, 1.0, 1.0, 3.0])
+    label, bad = HOUR * rng.uniform(1.5, 4.0), rng.choice([0.1, 0.3, 1.0, 3.0])
     timeout = rng.choice([8.0, 16.0, 24.0]) * HOUR
     plan = ManagerPlan(
         oracles=_names("oracle", ORACLES),
