@@ -73,6 +73,7 @@ class Campaign:
     def _begin_anew(self) -> bool:
         """Let one session live; True if another one may follow."""
         was_done, labels = self.store.outcome == "done", len(self.store.labels)
+        rounds = min(self.store.weights.values(), default=0)
         faults = self.result.faults
         self.session = Session(
             self.scenario, self.rng, self.clock, self.store, self.journal, faults, self.disk, self.manager_class
@@ -82,6 +83,7 @@ class Campaign:
         over = self.session.over
         self.result.ends[_name(over)] += 1
         self._check_journal()
+        self.session.watch.check(min(self.store.weights.values(), default=0) >= rounds, "weights of an older round")
         self.clock.forget()
         self.clock.now += self.rng.uniform(30.0, 600.0)
         if was_done and isinstance(over, v.Finished) and over.outcome == "done":

@@ -74,6 +74,7 @@ def draw(rng: Random) -> Scenario:
         rules=StopRules(
             labels=rng.choice([None, None, 500, 3000]),
             steps=rng.choice([None, None, None, 8000]),
+            rounds=rng.choice([None, None, None, 10]),
             walkers=len(walker_hosts) * walkers,
             members=8,
         ),

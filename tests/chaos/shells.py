@@ -242,6 +242,7 @@ class ManagerShell(Shell):
 
     def ended(self, sender: str, number: int) -> None:
         self.handle(v.RoundOver(sender, number))
+        self.session.store.rounds_done = self.machine.tally.rounds
 
     def trained(self, sender: str) -> None:
         self.handle(v.TrainingOver(sender))
