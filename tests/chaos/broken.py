@@ -5,7 +5,7 @@ from __future__ import annotations
 from pal_core.control import vocabulary as v
 from pal_core.control.manager import Manager
 
-__all__ = ["BROKEN"]
+__all__ = ["BROKEN", "ForgetsTheDeadline"]
 
 
 class BelievesLateAnswers(Manager):
