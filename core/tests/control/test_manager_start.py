@@ -92,6 +92,38 @@ def test_bootstrap_samples_are_not_dropped_by_the_bound_of_the_queue():
     assert actions == [v.Keep(0), v.Dispatch(ORACLE, 0, 1), v.Keep(1), v.Keep(2), v.Keep(3)]
 
 
+def test_bootstrap_sample_whose_like_is_known_is_not_waited_for():
+    m = started(plan(bootstrap=2))
+    run(m, v.SampleArrived(1, 0, 0.0, True), v.LabelArrived(ORACLE, 1))
+    assert run(m, v.SampleKnown()) == []
+    assert run(m, v.SampleKnown(bootstrap=True)) == [v.Release(1, (1,))]
+
+
+def test_state_of_a_set_is_what_the_next_part_of_the_run_begins_with():
+    rules = StopRules(labels=9, uncertain=0.1, window=10)
+    m = started(plan(trained=True, serial=True, rules=rules), waiting=[Ticket(8)], rounds=3, rounds_done=2)
+    run(m, v.SampleArrived(9, 0, 0.5), v.Predicted(6, 1))
+    state = m.state()
+    assert state == {
+        "stage": "exploring",
+        "round": 3,
+        "rounds": 2,
+        "steps": 6,
+        "selected": 1,
+        "window": [[6, 1]],
+        "waiting": [8, 9],
+    }
+    window = [(samples, selected) for samples, selected in state["window"]]
+    counted = {"rounds": state["round"], "rounds_done": state["rounds"], "selected": state["selected"]}
+    again = Manager(m.plan, steps=state["steps"], window=window, stage=state["stage"], **counted)
+    assert again.state() == state | {"waiting": []}
+
+
+def test_state_of_a_set_names_samples_being_labelled_as_waiting():
+    m = started(plan(trained=True, oracles=(ORACLE,)), waiting=[Ticket(7), Ticket(8)])
+    assert m.state()["waiting"] == [8, 7]
+
+
 def test_resumed_bootstrap_asks_only_for_what_is_missing():
     m = ready(plan(bootstrap=3), waiting=[Ticket(7), Ticket(8)])
     dispatches = [v.Dispatch(ORACLE, 7, 1), v.Dispatch(ORACLES[1], 8, 1)]

@@ -118,6 +118,12 @@ class ManagerUnderLoad(RuleBasedStateMachine):
         while self.world.bootstrap_due > 0:
             self.tell(v.SampleArrived(next(self.world.numbers), walker, 0.0, True))
 
+    @precondition(lambda self: self.world.bootstrap_due > 0)
+    @rule()
+    def bootstrap_with_what_is_known(self):
+        self.world.bootstrap_due -= 1
+        self.tell(v.SampleKnown(bootstrap=True))
+
     @precondition(lambda self: self.world.turning)
     @rule(samples=st.lists(st.tuples(st.integers(0, 2), SCORES, SIZES), min_size=1, max_size=4))
     def select(self, samples):
