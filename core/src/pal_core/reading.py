@@ -27,7 +27,7 @@ def read_plain(path: Path, limit: int = SMALL) -> bytes:
         If there is no such file, it is none, or it has more than `limit` bytes.
     """
     file = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
-    with open(file, "rb") as opened:
+    with os.fdopen(file, "rb") as opened:
         status = os.fstat(file)
         if not stat.S_ISREG(status.st_mode):
             raise OSError(errno.EINVAL, "is no file", str(path))

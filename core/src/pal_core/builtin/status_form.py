@@ -5,10 +5,10 @@ from __future__ import annotations
 import math
 from typing import Any
 
-__all__ = ["is_status"]
+__all__ = ["is_status", "is_whole"]
 
 _Number = (int, float)
-_NEEDED: dict[str, tuple[type, ...]] = {
+_KINDS: dict[str, tuple[type, ...]] = {
     **dict.fromkeys(("phase", "host", "reason"), (str,)),
     **dict.fromkeys(("pid", "steps", "labels", "queue", "rounds"), (int,)),
     **dict.fromkeys(("began", "updated", "seconds", "steps_per_second"), _Number),
@@ -19,11 +19,18 @@ _NEEDED: dict[str, tuple[type, ...]] = {
 
 
 def is_status(status: Any) -> bool:
-    """Whether a value read from a file has what a status must have, in the types that it has there."""
-    if not isinstance(status, dict) or not status.keys() >= _NEEDED.keys():
+    """Whether a value read from a file is a table with an outcome, and what is known of a status has its type."""
+    if not isinstance(status, dict) or "outcome" not in status:
         return False
-    flat = all(isinstance(status[key], kinds) and _is_finite(status[key]) for key, kinds in _NEEDED.items())
-    return flat and _are_numbers(status["utilisation"]) and _are_members(status["members"]) and _is_news(status)
+    known = ((status[key], kinds) for key, kinds in _KINDS.items() if key in status)
+    flat = all(isinstance(value, kinds) and _is_finite(value) for value, kinds in known)
+    parts = _are_numbers(status.get("utilisation", {})) and _are_members(status.get("members", {}))
+    return flat and parts and _is_news(status)
+
+
+def is_whole(status: dict[str, Any]) -> bool:
+    """Whether a status can be shown in full."""
+    return status.keys() >= _KINDS.keys()
 
 
 def _is_finite(value: Any) -> bool:

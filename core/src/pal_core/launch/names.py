@@ -12,6 +12,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Literal
 
+from pal_core.reading import parse_json, read_plain
+
 __all__ = [
     "CORES_VARIABLE",
     "END_VARIABLE",

@@ -45,7 +45,7 @@ def is_set_state(state: Any) -> bool:
 
 
 def distrust(db: sqlite3.Connection) -> None:
-    """Let SQL that stands in the file's own schema call nothing that reaches out of it, and check pages as they come."""
+    """Let SQL in the file's own schema call nothing that reaches out of it, and check pages as they come."""
     db.execute("PRAGMA trusted_schema = OFF")
     db.execute("PRAGMA cell_size_check = ON")
 

@@ -38,7 +38,7 @@ def refuse_links_out(directory: Path) -> None:
     found = links_out(directory)
     if found:
         raise StoreError(
-            f"{found[0]} is a link that leads out of the run directory, to {os.readlink(found[0])}",
+            f"{found[0]} is a link that leads out of the run directory, to {found[0].readlink()}",
             f"look where this directory comes from; pal doctor --repair {directory} removes such links (not what they "
             "lead to), or make the whole run directory the link",
         )

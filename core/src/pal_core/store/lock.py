@@ -210,9 +210,9 @@ def _parse(record: bytes) -> Holder | None:
         holder = Holder(**parse_json(record))
     except (ValueError, TypeError):
         return None
-    kinds = {"pid": int, "since": (int, float)}
-    sound = all(isinstance(value, kinds.get(name, str)) for name, value in asdict(holder).items())
-    return holder if sound and holder.pid > 0 and 0 <= holder.since < _LAST else None
+    texts = all(isinstance(t, str) for t in (holder.host, holder.start, holder.place, holder.word))
+    numbers = type(holder.pid) is int and isinstance(holder.since, (int, float))
+    return holder if texts and numbers and holder.pid > 0 and 0 <= holder.since < _LAST else None
 
 
 def _silence(path: Path) -> float:

@@ -15,7 +15,7 @@ from typing import Any
 from pal_core.store.database import StoreError
 from pal_core.store.guarded import is_set_state
 from pal_core.store.quarantine import Quarantine
-from pal_core.store.tables import pack, unpack
+from pal_core.store.tables import pack
 
 __all__ = ["Restart"]
 

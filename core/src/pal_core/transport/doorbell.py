@@ -18,7 +18,7 @@ from pal_core.transport.base import readable
 __all__ = ["Doorbell"]
 
 _MANY = 1024
-"""Rings taken in at once. Anybody on this computer may ring, on Linux, and could go on for ever; no ring holds anything."""
+"""Rings taken in at once. On Linux anybody on this computer may ring, and go on for ever; what comes is not read."""
 
 
 class Doorbell:
