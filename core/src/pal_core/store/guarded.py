@@ -27,7 +27,7 @@ def _are_pairs(value: Any) -> bool:
 
 
 def _are_names(value: Any) -> bool:
-    return isinstance(value, list) and all(isinstance(v, str) and v and v == Path(v).name for v in value)
+    return isinstance(value, list) and all(isinstance(v, str) and v not in ("", "..") and v == Path(v).name for v in value)
 
 
 _SET_STATE: dict[str, Callable[[Any], bool]] = {

@@ -147,6 +147,7 @@ class Lock:
 
     def _write(self, record: str) -> None:
         os.pwrite(self._fd, record.ljust(_RECORD - 1).encode() + b"\n", 0)
+        os.ftruncate(self._fd, _RECORD)
         os.fsync(self._fd)
 
     def renew(self, at_once: bool = False) -> None:
