@@ -15,6 +15,7 @@ from __future__ import annotations
 import json
 import os
 import zipfile
+import zlib
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
@@ -22,8 +23,16 @@ from typing import Any
 import numpy as np
 
 from pal_core.data import Batch, Field, Schema, SchemaError
+from pal_core.reading import parse_json, refuse_other_than_file
 
 __all__ = ["read", "write"]
+
+_UNREADABLE = (
+    *(AttributeError, EOFError, LookupError, MemoryError, OverflowError, RuntimeError, TypeError, ValueError),
+    *(NotImplementedError, zipfile.BadZipFile, zlib.error),
+)
+_HARMLESS = 1 << 28
+_LARGEST_RATIO = 100
 
 
 def read(path: Path, schema: Schema) -> Batch:
@@ -35,13 +44,14 @@ def read(path: Path, schema: Schema) -> Batch:
         If the file is no such archive, lacks a field, or has it in another shape or unit.
     """
     try:
+        _refuse_bomb(path)
         with np.load(path, allow_pickle=False) as archive:
-            stored = Schema.from_json(json.loads(str(archive["schema"])))
+            stored = Schema.from_json(parse_json(str(archive["schema"])))
             _check_fields(path, schema, stored)
             columns = {name: archive[f"columns/{name}"] for name in schema}
             offsets = archive["offsets"] if schema.ragged else None
-            size = len(json.loads(str(archive["origin"])))
-    except (KeyError, ValueError, TypeError, AttributeError, zipfile.BadZipFile) as error:
+            size = len(parse_json(str(archive["origin"])))
+    except _UNREADABLE as error:
         if isinstance(error, SchemaError):
             raise
         raise SchemaError(f"{path} is not an npz file written by PAL: {error}") from error
@@ -72,6 +82,16 @@ def write(path: Path, batch: Batch, origin: Iterable[dict[str, Any]]) -> None:
         file.flush()
         os.fsync(file.fileno())
     part.replace(path)
+
+
+def _refuse_bomb(path: Path) -> None:
+    """A few bytes can unpack to more than any memory holds; columns of numbers never shrink that far."""
+    refuse_other_than_file(path)
+    with zipfile.ZipFile(path) as archive:
+        size = sum(entry.file_size for entry in archive.infolist())
+    limit = max(_HARMLESS, _LARGEST_RATIO * path.stat().st_size)
+    if size > limit:
+        raise SchemaError(f"{path} would unpack to {size} bytes, from {path.stat().st_size}")
 
 
 def _check_fields(path: Path, wanted: Mapping[str, Field], stored: Mapping[str, Field]) -> None:

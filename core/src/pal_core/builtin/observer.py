@@ -7,6 +7,9 @@ import os
 from pathlib import Path
 from typing import Any
 
+from pal_core.builtin.status_form import is_status
+from pal_core.reading import parse_json, read_plain
+
 __all__ = ["STATUS_FILE", "StatusFile", "read_status"]
 
 STATUS_FILE = "status.json"
@@ -37,9 +40,9 @@ class StatusFile:
 
 
 def read_status(directory: Path) -> dict[str, Any] | None:
-    """The status of the run in a directory; None if there is none, or none that can be read after a power cut."""
+    """The status of the run in a directory; None if there is none, or none that PAL has written whole."""
     try:
-        status: dict[str, Any] = json.loads((directory / STATUS_FILE).read_text(encoding="utf-8"))
-    except (FileNotFoundError, ValueError):
+        status = parse_json(read_plain(directory / STATUS_FILE))
+    except (OSError, ValueError):
         return None
-    return status
+    return status if is_status(status) else None

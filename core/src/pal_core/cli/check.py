@@ -11,6 +11,7 @@ import click
 
 from pal_core.cli import exit_codes
 from pal_core.cli.common import columns, host_of, print_json
+from pal_core.cli.saying import say
 from pal_core.errors import Problem, SettingsError
 from pal_core.runtime.plan import PlanError, Processes, count_processes
 from pal_core.settings.deep import check_deep
@@ -60,18 +61,18 @@ def _as_json(file: Path, loaded: Loaded | None, problems: Sequence[Problem]) -> 
 def _print(file: Path, loaded: Loaded | None, problems: Sequence[Problem]) -> None:
     located = SettingsError(problems, str(file)).located
     for problem in problems:
-        click.echo(located(problem))
+        say(located(problem))
     for warning in loaded.warnings if loaded else ():
-        click.echo(f"{located(warning)} (warning)")
+        say(f"{located(warning)} (warning)")
     if problems or loaded is None:
-        click.echo(f"{len(problems)} problem{'s' if len(problems) > 1 else ''} in {file}")
+        say(f"{len(problems)} problem{'s' if len(problems) > 1 else ''} in {file}")
         return
-    click.echo(f"{file} is sound")
-    click.echo(columns(map(_row, _kernels(loaded)), "  "))
+    say(f"{file} is sound")
+    say(columns(map(_row, _kernels(loaded)), "  "))
     ranks = _ranks(loaded)
     if ranks is not None:
         roles = ", ".join(f"{role} {n}" for role, n in ranks.items() if n and role != "total")
-        click.echo(f"  {ranks['total']} ranks on this machine: {roles}")
+        say(f"  {ranks['total']} ranks on this machine: {roles}")
 
 
 def _row(kernel: dict[str, Any]) -> tuple[str, ...]:

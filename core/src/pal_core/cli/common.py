@@ -8,6 +8,7 @@ from typing import Any
 
 import click
 
+from pal_core.cli.saying import say
 from pal_core.plugins.host import PluginHost
 
 __all__ = ["columns", "host_of", "print_json", "warn_of_plugins"]
@@ -32,13 +33,13 @@ def columns(rows: Iterable[Sequence[str]], indent: str = "") -> str:
 
 def print_json(data: Any) -> None:
     """Print a value as JSON."""
-    click.echo(json.dumps(data, indent=2, ensure_ascii=False, default=str))
+    say(json.dumps(data, indent=2, ensure_ascii=False, default=str))
 
 
 def warn_of_plugins(host: PluginHost) -> None:
     """One line on stderr for every broken plugin and every name that two packages give."""
     for record in host.plugins:
         if record.error:
-            click.echo(f"warning: plugin {record.name} of {record.package} is broken: {record.error}", err=True)
+            say(f"warning: plugin {record.name} of {record.package} is broken: {record.error}", err=True)
     for clash in host.clashes:
-        click.echo(f"error: {clash}", err=True)
+        say(f"error: {clash}", err=True)

@@ -9,6 +9,7 @@ import click
 
 from pal_core.cli.common import print_json
 from pal_core.cli.exit_codes import DONE, FAILED
+from pal_core.cli.saying import say
 from pal_core.cli.where import run_directory
 from pal_core.doctor.examine import examine, repair
 from pal_core.doctor.findings import Finding
@@ -37,9 +38,9 @@ def doctor(run: Path, mend: bool, as_json: bool) -> None:
                     "findings": [f.to_json() for f in findings]})  # fmt: skip
     else:
         for treatment in done:
-            click.echo(f"= {treatment.finding.topic}: {treatment.finding.text}: {treatment.done}")
+            say(f"= {treatment.finding.topic}: {treatment.finding.text}: {treatment.done}")
         for finding in findings:
-            click.echo(_line(finding))
+            say(_line(finding))
     sys.exit(DONE if sound else FAILED)
 
 

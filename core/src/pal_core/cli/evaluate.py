@@ -8,6 +8,7 @@ from pathlib import Path
 import click
 
 from pal_core.cli.common import columns, host_of, print_json
+from pal_core.cli.saying import say
 from pal_core.data import Batch, Schema
 from pal_core.errors import PalError
 from pal_core.plugins.discover import cause
@@ -45,8 +46,8 @@ def evaluate(  # noqa: PLR0917 - click passes by name
             numbers = [f"{e[k]:.4g}" for k in ("mae", "rmse", "worst", "std")]
             unit = result.loaded.prediction_schema[field].unit or "-"
             rows.append((str(record["round"]), str(record["labels"]), field, *numbers, unit))
-    click.echo(columns(rows))
-    click.echo(f"{len(labelled)} samples of {data}")
+    say(columns(rows))
+    say(f"{len(labelled)} samples of {data}")
 
 
 def _read(path: Path, spec: FormatSpec, schema: Schema) -> Batch:

@@ -7,6 +7,7 @@ from pathlib import Path
 import click
 
 from pal_core.cli.common import host_of
+from pal_core.cli.saying import say
 from pal_core.cli.where import run_directory
 from pal_core.errors import PalError
 from pal_core.spec import FormatSpec, Writer, load_target
@@ -47,7 +48,7 @@ def export(context: click.Context, run: Path, name: str | None, output: Path | N
         raise PalError(f"{spec.name} needs the field {error}, this run has {has}", "use --format npz") from error
     except (OSError, ValueError) as error:
         raise PalError(f"{output} can't be written as {spec.name}: {error}") from error
-    click.echo(f"{len(numbers)} labelled samples in {output}")
+    say(f"{len(numbers)} labelled samples in {output}")
 
 
 def _format(context: click.Context, name: str | None, output: Path | None) -> FormatSpec:

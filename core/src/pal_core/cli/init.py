@@ -7,6 +7,7 @@ from pathlib import Path
 import click
 
 from pal_core.cli.common import host_of
+from pal_core.cli.saying import say
 from pal_core.errors import PalError, SettingsError
 from pal_core.settings.load import load
 
@@ -36,15 +37,15 @@ def init(context: click.Context, /, file: Path, force: bool, **wanted: str | Non
     host = host_of(context)
     chosen = choose(host, wanted, file.resolve().parent)
     file.write_text(settings_text(host, chosen, checks_for(host, chosen)), encoding="utf-8")
-    click.echo(f"{file} written: {', '.join(spec.name for spec in chosen.values())}")
+    say(f"{file} written: {', '.join(spec.name for spec in chosen.values())}")
     try:
         load(file, host)
     except SettingsError as e:
-        click.echo("before it can run, supply or choose:")
+        say("before it can run, supply or choose:")
         for problem in e.problems:
-            click.echo(f"  {e.located(problem)}")
+            say(f"  {e.located(problem)}")
     else:
-        click.echo(f"next: pal check {file}; pal run {file}")
+        say(f"next: pal check {file}; pal run {file}")
 
 
 class CannotWrite(PalError):

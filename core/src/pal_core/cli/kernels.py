@@ -9,6 +9,7 @@ import click
 
 from pal_core.cli import exit_codes
 from pal_core.cli.common import columns, host_of, print_json, warn_of_plugins
+from pal_core.cli.saying import say
 from pal_core.plugins.host import PluginHost
 from pal_core.spec import KernelSpec, Role
 
@@ -39,13 +40,13 @@ def kernels(context: click.Context, name: str | None, as_json: bool) -> None:
     if name:
         spec = host.find_kernel(name, base=Path.cwd())
         found = _described(host, spec)
-        print_json(found) if as_json else click.echo(_page(found))
+        print_json(found) if as_json else say(_page(found))
         return
     if as_json:
         broken = {p.name: p.error for p in host.plugins if p.error}
         print_json({"kernels": [_listed(host, k) for k in host.kernels()], "broken": broken, "clashes": host.clashes})
     else:
-        click.echo(_table(host))
+        say(_table(host))
         warn_of_plugins(host)
     context.exit(exit_codes.USAGE if host.clashes else exit_codes.DONE)
 

@@ -11,6 +11,7 @@ import click
 import numpy as np
 
 from pal_core.cli.common import columns, print_json
+from pal_core.cli.saying import say
 from pal_core.cli.where import run_directory
 from pal_core.errors import PalError
 from pal_core.store.store import Store
@@ -42,11 +43,11 @@ def list_(run: Path, as_json: bool) -> None:
         print_json([{**row, "scratch": _scratch(directory, row["sample"])} for row in rows])
         return
     if not rows:
-        click.echo("nothing is set aside")
+        say("nothing is set aside")
         return
     table = [("sample", "since", "label", "attempts", "reason")]
-    click.echo(columns([*table, *(_line(row) for row in rows)]))
-    click.echo(f"next: pal labels show {run} {rows[0]['sample']}; pal labels retry|accept|drop {run} ...")
+    say(columns([*table, *(_line(row) for row in rows)]))
+    say(f"next: pal labels show {run} {rows[0]['sample']}; pal labels retry|accept|drop {run} ...")
 
 
 @labels.command()
@@ -70,9 +71,9 @@ def show(run: Path, sample: int, as_json: bool) -> None:
         print_json({**row, "scratch": _scratch(directory, sample), **plain})
         return
     for line in _told(row, values, _scratch(directory, sample)):
-        click.echo(line)
+        say(line)
     accept = f"; pal labels accept {run} {sample}" if label is not None else ""
-    click.echo(f"next: pal labels retry {run} {sample}{accept}; pal labels drop {run} {sample}")
+    say(f"next: pal labels retry {run} {sample}{accept}; pal labels drop {run} {sample}")
 
 
 class _Choice(NamedTuple):
@@ -100,7 +101,7 @@ def _chosen(command: Callable[..., None]) -> Callable[..., None]:
 def retry(run: Path, samples: tuple[int, ...], every: bool, reason: str | None) -> None:
     """Have SAMPLES labelled again; their failed attempts don't count any more."""
     done = _settle(run, _Choice(samples, every, reason), Store.requeue)
-    click.echo(f"{_many(len(done))} wait for a label again; next: {_go_on(run)}")
+    say(f"{_many(len(done))} wait for a label again; next: {_go_on(run)}")
 
 
 @labels.command()
@@ -108,7 +109,7 @@ def retry(run: Path, samples: tuple[int, ...], every: bool, reason: str | None) 
 def accept(run: Path, samples: tuple[int, ...], every: bool, reason: str | None) -> None:
     """Train on the labels of SAMPLES although a check refused them; with --all or --reason: of those that have one."""
     done = _settle(run, _Choice(samples, every, reason), Store.accept, lambda row: bool(row["has_label"]))
-    click.echo(f"the labels of {_many(len(done))} are admitted and will be trained on; next: {_go_on(run)}")
+    say(f"the labels of {_many(len(done))} are admitted and will be trained on; next: {_go_on(run)}")
 
 
 @labels.command()
@@ -116,7 +117,7 @@ def accept(run: Path, samples: tuple[int, ...], every: bool, reason: str | None)
 def drop(run: Path, samples: tuple[int, ...], every: bool, reason: str | None) -> None:
     """Give SAMPLES up for good. They stay in the store, marked as dropped."""
     done = _settle(run, _Choice(samples, every, reason), Store.discard)
-    click.echo(f"{_many(len(done))} given up; next: {_go_on(run)}")
+    say(f"{_many(len(done))} given up; next: {_go_on(run)}")
 
 
 def _settle(

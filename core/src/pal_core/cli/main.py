@@ -7,6 +7,7 @@ from typing import Any
 import click
 
 from pal_core import __version__
+from pal_core.cli.saying import say
 from pal_core.errors import PalError, SettingsError
 
 __all__ = ["COMMANDS", "cli", "main"]
@@ -34,11 +35,11 @@ def _show(error: PalError) -> None:
     """One message on stderr; problems of settings already are one line each."""
     if isinstance(error, SettingsError):
         count = len(error.problems)
-        click.echo(f"{error.message}\n{count} problem{'s' if count > 1 else ''} in {error.source}", err=True)
+        say(f"{error.message}\n{count} problem{'s' if count > 1 else ''} in {error.source}", err=True)
     else:
-        click.echo(f"error: {error.message}", err=True)
+        say(f"error: {error.message}", err=True)
         if error.hint:
-            click.echo(f"  {error.hint}", err=True)
+            say(f"  {error.hint}", err=True)
 
 
 class _Pal(click.Group):
@@ -60,7 +61,7 @@ class _Pal(click.Group):
 
         commands, warnings = host_of(ctx).commands(taken=COMMANDS)
         for warning in warnings:
-            click.echo(f"warning: {warning}", err=True)
+            say(f"warning: {warning}", err=True)
         return commands
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:

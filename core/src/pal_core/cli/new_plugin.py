@@ -7,6 +7,7 @@ from pathlib import Path
 
 import click
 
+from pal_core.cli.saying import say
 from pal_core.spec import Role
 
 __all__ = ["new_plugin"]
@@ -34,7 +35,7 @@ def new_plugin(name: str, role: str, directory: Path, kernel: str | None) -> Non
 
     names = Names(name, Role(role), role if kernel is None else kernel)
     folder = make(names, directory)
-    click.echo(f"{folder} written. It works as it stands; try it:\n")
+    say(f"{folder} written. It works as it stands; try it:\n")
     for command in (
         f"cd {shlex.quote(str(folder))}",
         'pip install -e ".[test]"',
@@ -43,5 +44,5 @@ def new_plugin(name: str, role: str, directory: Path, kernel: str | None) -> Non
         "pal check example.toml",
         "pal run example.toml",
     ):
-        click.echo(f"    {command}")
-    click.echo(f"\nThen replace the example in {folder / 'src' / names.package}.")
+        say(f"    {command}")
+    say(f"\nThen replace the example in {folder / 'src' / names.package}.")

@@ -9,6 +9,7 @@ from pathlib import Path
 import click
 
 from pal_core.cli.common import columns, host_of, print_json
+from pal_core.cli.saying import say
 from pal_core.launch.slurm import allocation, available_cores
 from pal_core.launch.ways import LaunchError, find_way
 from pal_core.runtime.plan import SPARE, Part, Processes, count_processes, make_plan
@@ -46,8 +47,8 @@ def plan(context: click.Context, settings: Path, ranks: int | None, nodes: str |
     rows: list[tuple[str, ...]] = [("rank", "node", "role", "kernel", "what", "gpu")]
     for rank in range(made.size):
         rows += [_row(loaded, part, made.nodes[rank]) for part in made.on(rank)]
-    click.echo(columns(rows))
-    click.echo(start)
+    say(columns(rows))
+    say(start)
 
 
 def _start(loaded: Loaded, size: int | None) -> tuple[Processes, str]:

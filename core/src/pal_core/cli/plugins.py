@@ -7,6 +7,7 @@ import click
 import pal_core
 from pal_core.cli import exit_codes
 from pal_core.cli.common import columns, host_of, print_json
+from pal_core.cli.saying import say
 from pal_core.plugins.host import PluginHost
 
 __all__ = ["plugins"]
@@ -24,9 +25,9 @@ def plugins(context: click.Context, as_json: bool) -> None:
     if as_json:
         print_json(_as_json(host))
     else:
-        click.echo(_table(host))
+        say(_table(host))
         for clash in host.clashes:
-            click.echo(f"error: {clash}", err=True)
+            say(f"error: {clash}", err=True)
     context.exit(exit_codes.USAGE if host.clashes else exit_codes.DONE)
 
 

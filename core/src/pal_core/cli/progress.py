@@ -7,7 +7,8 @@ import time
 from collections.abc import Callable
 from typing import Any, TextIO
 
-import click
+from pal_core.cli.saying import say
+from pal_core.reading import plain
 
 __all__ = ["Progress", "describe", "one_line"]
 
@@ -110,7 +111,7 @@ class Progress:
             self._redraw(describe(status))
         elif status["phase"] != self._phase or self._clock() - self._last >= _LINE_EVERY:
             self._phase, self._last = status["phase"], self._clock()
-            click.echo(one_line(status), file=self._stream)
+            say(one_line(status), file=self._stream)
 
     def _announce(self, status: dict[str, Any]) -> None:
         """Print announcements above what is redrawn; each start of the ranks counts anew."""
@@ -120,13 +121,13 @@ class Progress:
         if fresh and self._live:
             self._redraw([])
         for text in fresh:
-            click.echo(text, file=self._stream)
+            say(text, file=self._stream)
         self._read = (status.get("began"), max([read, *(number for number, _ in status.get("news", ()))]))
 
     def _redraw(self, lines: list[str]) -> None:
         width = shutil.get_terminal_size().columns
         text = f"\x1b[{self._drawn}F" if self._drawn else ""
-        text += "".join(f"\x1b[2K{line[:width]}\n" for line in lines)
+        text += "".join(f"\x1b[2K{plain(line)[:width]}\n" for line in lines)
         text += "\x1b[J"
         self._stream.write(text)
         self._stream.flush()

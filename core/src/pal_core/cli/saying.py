@@ -7,7 +7,16 @@ import os
 import sys
 from typing import TextIO, cast
 
-__all__ = ["Saying"]
+import click
+
+from pal_core.reading import plain
+
+__all__ = ["Saying", "say"]
+
+
+def say(text: str, *, err: bool = False, file: TextIO | None = None) -> None:
+    """Print lines that may hold words of kernels, names of files or output of programs: see `plain`."""
+    click.echo(plain(text), err=err, file=file)
 
 
 class _Stream:
@@ -60,11 +69,11 @@ class Saying:
 
     def out(self, text: str) -> None:
         """A result."""
-        self._out.write(f"{text}\n")
+        self._out.write(f"{plain(text)}\n")
 
     def error(self, text: str) -> None:
         """A warning, or something that went wrong."""
-        self._error.write(f"{text}\n")
+        self._error.write(f"{plain(text)}\n")
 
     def progress(self, text: str) -> None:
         """What is going on."""

@@ -8,6 +8,7 @@ from pathlib import Path
 import click
 
 from pal_core.cli.common import host_of, warn_of_plugins
+from pal_core.cli.saying import say
 
 __all__ = ["schema"]
 
@@ -27,7 +28,7 @@ def schema(context: click.Context, output: Path | None) -> None:
     text = json.dumps(settings_schema(host), indent=2, ensure_ascii=False)
     warn_of_plugins(host)
     if output is None:
-        click.echo(text)
+        say(text)
     else:
         output.write_text(text + "\n", encoding="utf-8")
-        click.echo(f'{output} written; begin settings files with the line "#:schema {output}"', err=True)
+        say(f'{output} written; begin settings files with the line "#:schema {output}"', err=True)

@@ -9,8 +9,10 @@ from typing import Any
 import click
 
 from pal_core.builtin.observer import read_status
+from pal_core.builtin.status_form import is_whole
 from pal_core.cli.common import print_json
 from pal_core.cli.progress import describe, duration
+from pal_core.cli.saying import say
 from pal_core.cli.where import run_directory
 from pal_core.store.store import Store
 
@@ -35,16 +37,16 @@ def status(run: Path, as_json: bool) -> None:
         print_json({**found, "store": counts, "journal": journal})
         return
     for line in _lines(found):
-        click.echo(line)
-    click.echo("stored: " + ", ".join(f"{n} {k.replace('_', ' ')}" for k, n in counts.items() if n))
+        say(line)
+    say("stored: " + ", ".join(f"{n} {k.replace('_', ' ')}" for k, n in counts.items() if n))
     for entry in journal:
         when = time.strftime("%H:%M:%S", time.localtime(entry["time"]))
         first_line = entry["text"].strip().partition("\n")[0]
-        click.echo(f"  {when} {entry['source']}: {first_line}")
+        say(f"  {when} {entry['source']}: {first_line}")
 
 
 def _lines(found: dict[str, Any]) -> list[str]:
-    if not found:
+    if not is_whole(found):
         return ["no status has been written yet"]
     lines = describe(found)
     age = time.time() - found["updated"]

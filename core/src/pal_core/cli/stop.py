@@ -8,6 +8,7 @@ from pathlib import Path
 import click
 
 from pal_core.builtin.observer import read_status
+from pal_core.cli.saying import say
 from pal_core.cli.where import run_directory
 from pal_core.errors import PalError
 from pal_core.runtime.manager import STOP_FILE
@@ -23,16 +24,16 @@ def stop(run: Path, wait: float) -> None:
     directory = run_directory(run)
     status = read_status(directory)
     if status is not None and status["outcome"] is not None:
-        click.echo(f"the run has ended already: {status['outcome']} ({status['reason']})")
+        say(f"the run has ended already: {status['outcome']} ({status['reason']})")
         return
     (directory / STOP_FILE).touch()
     end = time.monotonic() + wait
     while time.monotonic() < end:
         status = read_status(directory)
         if status is not None and status["outcome"] is not None:
-            click.echo(f"ended: {status['outcome']} ({status['reason']})")
+            say(f"ended: {status['outcome']} ({status['reason']})")
             return
         time.sleep(0.2)
     if wait:
         raise PalError(f"the run has not ended within {wait:g} s", f"see what it is doing: pal status {run}")
-    click.echo(f"asked to stop; watch it: pal status {run}")
+    say(f"asked to stop; watch it: pal status {run}")

@@ -8,6 +8,7 @@ from pathlib import Path
 from pal_core.doctor.database import look_at_database
 from pal_core.doctor.files import look_at_files
 from pal_core.doctor.findings import Finding, note, ok
+from pal_core.doctor.links import look_at_links
 from pal_core.doctor.snapshots import look_at_snapshots
 from pal_core.doctor.surroundings import look_at_disk, look_at_packages
 from pal_core.store.lock import Lock, holder_of
@@ -44,6 +45,7 @@ def examine(directory: Path, lock: Lock | None = None) -> list[Finding]:
     found, live = (None, False) if lock else _look_at_lock(directory)
     return [
         *([found] if found else []),
+        *look_at_links(directory),
         *look_at_database(directory, live),
         *look_at_snapshots(directory, live),
         *look_at_files(directory, live),

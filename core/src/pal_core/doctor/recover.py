@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import contextlib
+import re
 import sqlite3
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,8 @@ __all__ = ["recover"]
 
 _NEW = f".{FILE_NAME}.part"
 _GAP = 100_000
+_NAMES = frozenset(re.findall(r"CREATE TABLE (\w+)", TABLES))
+"""Other tables are not PAL's, and stay behind."""
 Row = tuple[Any, ...]
 
 
@@ -58,7 +61,10 @@ def _copy(path: Path, new: Path) -> dict[str, int]:
         with contextlib.closing(connect_to_read(path)) as old, contextlib.closing(connect(new, "mode=rwc")) as db:
             found = _tables(old)
             fresh = _format(old) == FORMAT
-            db.executescript(TABLES if fresh else ";".join(found.values()))
+            if fresh:
+                db.executescript(TABLES)
+            else:
+                _make_tables(db, found.values())
             db.execute("BEGIN")
             saved = {name: _copy_table(old, db, name) for name in found}
             db.execute("INSERT OR REPLACE INTO meta VALUES ('format', ?)", (str(_format(old)),))
@@ -76,7 +82,18 @@ def _copy(path: Path, new: Path) -> dict[str, int]:
 
 def _tables(db: sqlite3.Connection) -> dict[str, str]:
     rows = db.execute("SELECT name, sql FROM sqlite_master WHERE type = 'table' AND name NOT LIKE 'sqlite_%'")
-    return {str(name): str(sql) for name, sql in rows}
+    return {str(name): str(sql) for name, sql in rows if name in _NAMES}
+
+
+def _make_tables(db: sqlite3.Connection, statements: Iterable[str]) -> None:
+    """The tables of an earlier format as the file describes them: one statement each, and nothing but tables."""
+    for sql in statements:
+        if sql.split(None, 2)[:2] != ["CREATE", "TABLE"]:
+            raise sqlite3.DatabaseError(f"no table: {sql[:40]!r}")
+        try:
+            db.execute(sql)
+        except sqlite3.Warning as error:  # several statements, as some versions of Python tell it
+            raise sqlite3.DatabaseError(str(error)) from error
 
 
 def _format(db: sqlite3.Connection) -> int:
@@ -89,7 +106,8 @@ def _format(db: sqlite3.Connection) -> int:
 def _copy_table(old: sqlite3.Connection, new: sqlite3.Connection, name: str) -> int:
     # Names come from the schema of the damaged file; new tables of the same names exist.
     columns = [str(r[1]) for r in old.execute(f'PRAGMA table_info("{name}")')]
-    listed, marks = ", ".join(columns), ", ".join("?" * (len(columns) + 1))
+    listed = ", ".join('"' + c.replace('"', '""') + '"' for c in columns)
+    marks = ", ".join("?" * (len(columns) + 1))
     count = 0
     for row in _rows(old, name, listed):
         sql = f'INSERT OR IGNORE INTO "{name}" (rowid, {listed}) VALUES ({marks})'  # noqa: S608

@@ -11,6 +11,7 @@ from typing import Any
 from safetensors import safe_open
 
 from pal_core.doctor.findings import Finding, note, ok, problem
+from pal_core.reading import refuse_other_than_file
 from pal_core.runtime.checkpoint import is_temporary, set_directories, set_directory
 from pal_core.store.faults import StoreError
 from pal_core.store.lock import Lock
@@ -49,6 +50,7 @@ def _faults(directory: Path, number: int, state: dict[str, Any]) -> list[str]:
 def _unreadable(path: Path) -> str:
     """Why a file of states can't be read; empty if it can: the header tells size and place of every array."""
     try:
+        refuse_other_than_file(path)
         with safe_open(path, framework="numpy") as file:
             file.keys()
     except Exception as error:  # of safetensors' own kinds

@@ -12,6 +12,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Literal
 
+from pal_core.reading import parse_json, read_plain
+
 __all__ = [
     "CORES_VARIABLE",
     "END_VARIABLE",
@@ -73,8 +75,8 @@ def leave_last_words(words: LastWords) -> None:
 def read_last_words(path: Path) -> list[LastWords]:
     """What ranks have written, oldest first; half a line, of a rank that was killed over it, is passed over."""
     found = []
-    with contextlib.suppress(FileNotFoundError):
-        for line in path.read_text(encoding="utf-8", errors="replace").splitlines():
+    with contextlib.suppress(OSError):
+        for line in read_plain(path).decode(errors="replace").splitlines():
             with contextlib.suppress(ValueError, TypeError):
-                found.append(LastWords(**json.loads(line)))
+                found.append(LastWords(**parse_json(line)))
     return found

@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import re
 import signal
 import socket
 import time
@@ -16,6 +17,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from pal_core.launch.names import TOKEN_VARIABLE
+from pal_core.reading import parse_json, read_plain
 
 __all__ = ["LAUNCHER_FILE", "Owner", "end_descendants", "is_alive", "living_descendants", "living_ranks", "started_at"]
 
@@ -25,6 +27,7 @@ _PROC = Path("/proc")
 _DEAD = ("Z", "X")
 _LOOK_EVERY = 0.05
 _WORKER = b"pal_core.worker"
+_TOKEN = re.compile(r"[0-9a-f]{24}")
 
 
 def _stat(pid: int) -> list[str]:
@@ -65,13 +68,14 @@ def started_at(pid: int) -> str:
 
 
 def living_descendants(token: str) -> list[int]:
-    """Processes of this machine that have inherited a launcher's token; none where there is no ``/proc``."""
+    """Processes of this user and machine that have inherited a launcher's token; none where there is no ``/proc``."""
     mark = f"{TOKEN_VARIABLE}={token}".encode()
     found = []
     for entry in _PROC.iterdir() if _PROC.is_dir() else ():
         with contextlib.suppress(OSError):
             if (
                 entry.name.isdigit()
+                and entry.stat().st_uid == os.geteuid()
                 and mark in (entry / "environ").read_bytes().split(b"\0")
                 and is_alive(int(entry.name))
             ):
@@ -144,9 +148,15 @@ class Owner:
     def of(cls, directory: Path) -> Owner | None:
         """The last one that has not signed off from a directory."""
         try:
-            return cls(**json.loads((directory / LAUNCHER_FILE).read_text(encoding="utf-8")))
+            owner = cls(**parse_json(read_plain(directory / LAUNCHER_FILE)))
         except (OSError, ValueError, TypeError):
             return None
+        return owner if owner._is_sound() else None
+
+    def _is_sound(self) -> bool:
+        """Whether a record could be a launcher's: what is read decides which processes are ended."""
+        texts = isinstance(self.host, str) and isinstance(self.started, str) and isinstance(self.token, str)
+        return texts and type(self.pid) is int and self.pid > 1 and _TOKEN.fullmatch(self.token) is not None
 
     def sign(self, directory: Path) -> None:
         """Write this owner down."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import json
 import math
 import time
 from collections.abc import Mapping, Sequence
@@ -20,6 +19,7 @@ from pal_core.data import Batch, Schema
 from pal_core.errors import PalError
 from pal_core.plugins.discover import cause
 from pal_core.plugins.host import PluginHost
+from pal_core.reading import parse_json
 from pal_core.runtime.checkpoint import STATE_FOLDERS, rounds_on_disk
 from pal_core.runtime.host import Setup
 from pal_core.settings.changes import Change, changes
@@ -174,7 +174,7 @@ def changed_settings(store: Store, settings: Settings, accept: bool) -> list[Cha
     if not sessions:
         _refuse_leftovers(store)
         return []
-    found = changes(validate(Settings, json.loads(sessions[-1]["settings"])), settings)
+    found = changes(_earlier(store, sessions[-1]), settings)
     binding = [str(c) for c in found if c.binding]
     if binding and not accept:
         listing = "".join(f"\n  {line}" for line in binding)
@@ -183,6 +183,16 @@ def changed_settings(store: Store, settings: Settings, accept: bool) -> list[Cha
             "put them back, use another run.directory, or go on all the same: pal run --accept-changes",
         )
     return found
+
+
+def _earlier(store: Store, session: Mapping[str, Any]) -> Settings:
+    try:
+        return validate(Settings, parse_json(session["settings"]))
+    except (TypeError, ValueError) as error:
+        raise StoreError(
+            f"{store.path}: the settings of session {session['id']} can't be read: {error}",
+            "did another version of pal-core write them? Use that, or another run.directory",
+        ) from error
 
 
 def _refuse_leftovers(store: Store) -> None:

@@ -14,6 +14,7 @@ from safetensors import safe_open
 from safetensors.numpy import save_file
 
 from pal_core.errors import PalError
+from pal_core.reading import refuse_other_than_file
 
 __all__ = [
     "SCRATCH_FOLDER",
@@ -64,6 +65,7 @@ def load_state(path: Path) -> tuple[dict[str, NDArray[Any]], dict[str, str]]:
         If the file is damaged.
     """
     try:
+        refuse_other_than_file(path)
         with safe_open(path, framework="numpy") as file:
             return {k: file.get_tensor(k) for k in file.keys()}, dict(file.metadata() or {})  # noqa: SIM118 - no mapping
     except FileNotFoundError:
@@ -80,7 +82,7 @@ def set_directory(directory: Path, number: int) -> Path:
 def set_directories(directory: Path) -> dict[int, Path]:
     """Folders of all snapshot sets on disk, whether they count or not, by number."""
     found = (directory / "snapshots").glob("[0-9]*")
-    return {int(p.name): p for p in sorted(found) if p.is_dir() and p.name.isdecimal()}
+    return {int(p.name): p for p in sorted(found) if p.name.isdecimal() and p.is_dir() and not p.is_symlink()}
 
 
 def round_file(directory: Path, member: int, number: int) -> Path:
@@ -91,7 +93,8 @@ def round_file(directory: Path, member: int, number: int) -> Path:
 def rounds_on_disk(directory: Path, member: int) -> list[int]:
     """Rounds whose weights are on disk, ascending."""
     files = (directory / "models" / f"member-{member:03d}").glob("round-*.safetensors")
-    return sorted(int(f.stem.removeprefix("round-")) for f in files)
+    numbers = (f.stem.removeprefix("round-") for f in files)
+    return sorted(int(n) for n in numbers if n.isascii() and n.isdecimal())
 
 
 def prune_rounds(directory: Path, member: int, keep: int) -> None:

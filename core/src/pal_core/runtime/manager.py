@@ -5,6 +5,7 @@ Within one turn everything that came in is stored and committed before anything 
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import time
 from collections import Counter, deque
@@ -21,6 +22,7 @@ from pal_core.data import Batch
 from pal_core.errors import PalError
 from pal_core.observe import Observer
 from pal_core.plugins.host import PluginHost
+from pal_core.reading import read_plain
 from pal_core.runtime.beginning import begin, changed_settings, read_initial, validation_mask
 from pal_core.runtime.checkpoint import set_directory
 from pal_core.runtime.checks import CheckRaised, expected_schema
@@ -39,6 +41,7 @@ STOP_FILE = "stop"
 _TICK_EVERY = 0.2
 _STATUS_EVERY = 1.0
 _SETS_KEPT = 2
+_WORDS = 4096
 _log = logging.getLogger("pal.manager")
 
 
@@ -151,7 +154,9 @@ class ManagerHost:
         if now - self._ticked >= _TICK_EVERY and not self.left:
             self._ticked = now
             if self._stop_file.exists():
-                asked = self._stop_file.read_text(encoding="utf-8", errors="replace").strip()
+                asked = ""
+                with contextlib.suppress(OSError):
+                    asked = read_plain(self._stop_file, _WORDS).decode(errors="replace").strip()
                 self._stop_file.unlink(missing_ok=True)
                 self._wish = self._wish or asked or "asked to stop"
             if self._wish:

@@ -52,21 +52,39 @@ def _remove(entry: os.DirEntry[str]) -> None:
     if not entry.is_dir(follow_symlinks=False):
         Path(entry.path).unlink(missing_ok=True)
         return
-    shutil.rmtree(entry.path, ignore_errors=True)
+    with contextlib.suppress(RecursionError):  # thousands of folders in each other
+        shutil.rmtree(entry.path, ignore_errors=True)
     if Path(entry.path).exists():  # folders that may not be written to
-        for folder, _, _ in os.walk(entry.path):
-            for name in (folder, *(e.path for e in os.scandir(folder) if e.is_dir(follow_symlinks=False))):
-                os.chmod(name, 0o700)  # noqa: PTH101
-        shutil.rmtree(entry.path)
+        _remove_folders(entry.path)
+
+
+def _remove_folders(top: str) -> None:
+    found, unseen = [], [top]
+    while unseen:
+        folder = unseen.pop()
+        found.append(folder)
+        os.chmod(folder, 0o700)  # noqa: PTH101
+        for entry in os.scandir(folder):
+            if entry.is_dir(follow_symlinks=False):
+                unseen.append(entry.path)
+            else:
+                os.unlink(entry.path)  # noqa: PTH108
+    for folder in reversed(found):
+        os.rmdir(folder)  # noqa: PTH106
 
 
 def _files(directory: Path) -> Iterator[tuple[Path, os.stat_result]]:
-    """Everything in a directory but folders; what vanishes meanwhile is left out."""
-    for folder, _, names in os.walk(directory):
-        for name in names:
-            path = Path(folder, name)
-            with contextlib.suppress(OSError):
-                yield path, path.lstat()
+    """Everything in a directory but folders; what vanishes meanwhile is left out, and no link is followed."""
+    unseen = [] if directory.is_symlink() else [str(directory)]
+    while unseen:
+        folder = unseen.pop()
+        with contextlib.suppress(OSError), os.scandir(folder) as entries:
+            for entry in entries:
+                with contextlib.suppress(OSError):
+                    if entry.is_dir(follow_symlinks=False):
+                        unseen.append(entry.path)
+                    else:
+                        yield Path(entry.path), entry.stat(follow_symlinks=False)
 
 
 def usage(directory: Path) -> int:
@@ -120,8 +138,11 @@ def _cut(directory: Path, limit: int) -> None:
             left_out.append(f"{path.relative_to(directory)}: {status.st_size} bytes\n")
     if left_out:
         names = [*left_out[:_NAMED], *([f"and {len(left_out) - _NAMED} more\n"] if len(left_out) > _NAMED else [])]
+        note = directory / _LEFT_OUT
         with contextlib.suppress(OSError):  # a full disk
-            (directory / _LEFT_OUT).write_text("".join(names), errors="replace")
+            note.unlink(missing_ok=True)  # a link of this name would be followed
+            with note.open("x", errors="replace") as file:
+                file.write("".join(names))
 
 
 def _prune(quarantine: Path, limit: int) -> None:
@@ -129,7 +150,7 @@ def _prune(quarantine: Path, limit: int) -> None:
     ages = []
     for path in quarantine.iterdir():
         with contextlib.suppress(OSError):
-            ages.append((path.stat().st_mtime, path))
+            ages.append((path.lstat().st_mtime, path))
     total = 0
     for number, (_, path) in enumerate(sorted(ages, reverse=True)):
         total += usage(path)

@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from safetensors import safe_open
 
 from pal_core.errors import PalError
+from pal_core.reading import parse_json, refuse_other_than_file
 from pal_core.runtime.checkpoint import save_state, set_directories, set_directory
 
 __all__ = ["Saver", "SetReader", "remove_sets", "write_part"]
@@ -119,15 +120,15 @@ class SetReader:
 
     def _index(self, path: Path) -> None:
         try:
+            refuse_other_than_file(path)
             with safe_open(path, framework="numpy") as file:
                 for key in file.keys():  # noqa: SIM118 - no mapping
                     kernel = "/".join(key.split("/")[:2])
                     self._places.setdefault(kernel, (path, []))[1].append(key)
-                notes = json.loads((file.metadata() or {}).get(_NOTES, "{}"))
+                notes = {k: dict(n) for k, n in parse_json((file.metadata() or {}).get(_NOTES, "{}")).items()}
         except Exception as error:
             raise PalError(f"{path} can't be read: {error}", f"see: pal doctor {path.parents[2]}") from error
-        for kernel, note in dict(notes).items():
-            self._notes[str(kernel)] = dict(note)
+        self._notes |= notes
 
     @property
     def kernels(self) -> frozenset[str]:

@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from pal_core import messages as m
+from pal_core.reading import read_plain
 from pal_core.transport.wire import Wire, WireError
 
 __all__ = ["FOLDER", "Spool"]
@@ -20,6 +21,7 @@ __all__ = ["FOLDER", "Spool"]
 FOLDER = "spool"
 _DEAR = 1.0
 """Seconds that a label must have taken to be worth the wait for the disk; others survive all but a power cut."""
+_LARGEST = 1 << 32
 _log = logging.getLogger("pal.spool")
 
 
@@ -64,12 +66,13 @@ class Spool:
         """Hosts and their labels that lie here, all of them or those of one sample; unreadable files are removed."""
         for path in sorted(self._folder.glob("*.label" if request is None else f"{request}-*.label")):
             try:
-                _, host, message = self._wire.decode(bytearray(path.read_bytes()))
+                _, host, message = self._wire.decode(bytearray(read_plain(path, _LARGEST)))
             except (OSError, WireError):
                 _log.warning("%s can't be read and is removed", path, exc_info=True)
-                path.unlink(missing_ok=True)
+                with contextlib.suppress(OSError):  # a folder
+                    path.unlink(missing_ok=True)
                 continue
-            if isinstance(message, m.Labelled):
+            if isinstance(message, m.Labelled) and path == self._file(message.request, message.attempt):
                 yield host, message
 
     def remove(self, request: int, attempt: int) -> None:

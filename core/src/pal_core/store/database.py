@@ -11,8 +11,11 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TypeVar
 
-from pal_core.store.faults import OldStore, StoreError, explain
+from pal_core.reading import parse_json
+from pal_core.store.faults import DamagedStore, OldStore, StoreError, explain
 from pal_core.store.filesystem import wal_obstacle
+from pal_core.store.guarded import distrust, refuse_code
+from pal_core.store.links import refuse_links_out
 from pal_core.store.lock import Lock
 from pal_core.store.tables import FORMAT, TABLES
 from pal_core.store.upgrade import upgrade
@@ -21,6 +24,7 @@ __all__ = ["FILE_NAME", "Database", "StoreError", "connect", "connect_to_read"]
 
 FILE_NAME = "pal.sqlite"
 _WAIT = 10_000  # ms
+_DIGITS = 10
 _PAUSE, _PAUSES = 0.05, 40
 Values = Sequence[Any] | Mapping[str, Any]
 T = TypeVar("T")
@@ -63,6 +67,8 @@ class Database:
         self._borrowed = lock is not None
         self._failed: StoreError | None = None
         if write:
+            if lock is None:
+                refuse_links_out(directory)
             self._lock = lock or Lock(directory)
             if self._lock.taken_over is not None:
                 self.notes.append(f"took over the lock of {self._lock.taken_over}, which has ended without a word")
@@ -97,6 +103,8 @@ class Database:
         self._file = self.path.stat()
 
     def _prepare(self, write: bool) -> None:
+        with self._explained():
+            refuse_code(self._db, self.path)
         if not self._run("SELECT 1 FROM sqlite_master WHERE name = 'meta'"):
             if not write:
                 raise _no_run(self.directory)
@@ -104,7 +112,7 @@ class Database:
                 self._db.executescript(f"BEGIN; {TABLES}")
             self.set_meta("format", str(FORMAT))
             self.commit()
-        found = int(self.meta("format") or 0)
+        found = self._format()
         if found > FORMAT:
             raise StoreError(f"{self.path} has format {found}, this pal-core knows {FORMAT}", "update pal-core")
         if found < FORMAT and not write:
@@ -116,6 +124,24 @@ class Database:
             with self._explained():
                 upgrade(self._db, found)
             self.notes.append(f"the store was upgraded from format {found} to {FORMAT}")
+
+    def _format(self) -> int:
+        text = self.meta("format") or "0"
+        if not (text.isdecimal() and len(text) < _DIGITS):
+            raise self.damaged(f"its format is {text[:40]!r}")
+        return int(text)
+
+    def damaged(self, what: str) -> DamagedStore:
+        """The error for content that PAL can't have written."""
+        return DamagedStore(
+            f"{self.path} is damaged, or not PAL's: {what}", f"look closer: pal doctor {self.directory}"
+        )
+
+    def _json(self, text: Any, what: str) -> Any:
+        try:
+            return parse_json(text)
+        except (TypeError, ValueError) as error:
+            raise self.damaged(f"{what} can't be read ({error})") from error
 
     @contextmanager
     def _explained(self) -> Iterator[None]:
@@ -232,6 +258,7 @@ def connect(path: Path, how: str) -> sqlite3.Connection:
     """A connection in autocommit mode; `how` is the query part of SQLite's URI, e.g. ``"mode=ro"``."""
     db = sqlite3.connect(f"{path.absolute().as_uri()}?{how}", uri=True, isolation_level=None)
     db.execute(f"PRAGMA busy_timeout = {_WAIT}")
+    distrust(db)
     return db
 
 

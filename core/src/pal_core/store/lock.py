@@ -20,6 +20,7 @@ import time
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from pal_core.reading import parse_json, read_plain
 from pal_core.store.faults import StoreError, explain
 from pal_core.store.filesystem import filesystem_of, is_network
 
@@ -31,6 +32,7 @@ STALE_AFTER = 60.0
 _RENEW_EVERY = 1.0
 _RECORD = 512  # always as long, so that a full disk has room for the next one
 _SETTLE = 0.2
+_LAST = 1e11  # a time that `localtime` knows
 _NO_FLOCK = (errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP, errno.EINVAL)
 
 
@@ -65,7 +67,7 @@ def holder_of(directory: Path) -> tuple[Holder, bool] | None:
     """Whose record the lock file has, and whether that process still lives; None if nobody's. Takes no lock."""
     path = directory / LOCK_FILE
     try:
-        found = _parse(path.read_bytes())
+        found = _parse(read_plain(path))
         return None if found is None else (found, found.alive(_silence(path)))
     except FileNotFoundError:
         return None
@@ -110,7 +112,7 @@ class Lock:
             raise
 
     def _take(self) -> None:
-        self._fd = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+        self._fd = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK, 0o644)
         certain = self._flock() and not is_network(filesystem_of(self.directory))
         before = _parse(os.pread(self._fd, _RECORD, 0))
         if before is not None and not certain and before.alive(_silence(self.path)):
@@ -145,6 +147,7 @@ class Lock:
 
     def _write(self, record: str) -> None:
         os.pwrite(self._fd, record.ljust(_RECORD - 1).encode() + b"\n", 0)
+        os.ftruncate(self._fd, _RECORD)
         os.fsync(self._fd)
 
     def renew(self, at_once: bool = False) -> None:
@@ -161,7 +164,7 @@ class Lock:
         self._renewed = now
         try:
             # By name and not by descriptor: this is what another computer sees.
-            found = _parse(self.path.read_bytes())
+            found = _parse(read_plain(self.path))
             os.utime(self._fd)
         except FileNotFoundError:
             self._take_again()
@@ -192,7 +195,7 @@ class Lock:
     def release(self) -> None:
         """Wipe the record, if it is still our own, and let go."""
         with contextlib.suppress(OSError):
-            found = _parse(self.path.read_bytes())
+            found = _parse(read_plain(self.path))
             if found is not None and found.word == self.me.word:
                 self._write("")
         self._drop()
@@ -205,9 +208,12 @@ class Lock:
 
 def _parse(record: bytes) -> Holder | None:
     try:
-        return Holder(**json.loads(record))
+        holder = Holder(**parse_json(record))
     except (ValueError, TypeError):
         return None
+    texts = all(isinstance(t, str) for t in (holder.host, holder.start, holder.place, holder.word))
+    numbers = type(holder.pid) is int and isinstance(holder.since, (int, float))
+    return holder if texts and numbers and holder.pid > 0 and 0 <= holder.since < _LAST else None
 
 
 def _silence(path: Path) -> float:

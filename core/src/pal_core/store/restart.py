@@ -13,8 +13,9 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from pal_core.store.database import StoreError
+from pal_core.store.guarded import is_set_state
 from pal_core.store.quarantine import Quarantine
-from pal_core.store.tables import pack, unpack
+from pal_core.store.tables import pack
 
 __all__ = ["Restart"]
 
@@ -46,7 +47,14 @@ class Restart(Quarantine):
 
     def sets(self) -> list[tuple[int, dict[str, Any]]]:
         """All sets, oldest first."""
-        return [(int(n), json.loads(s)) for n, s in self._run("SELECT number, state FROM sets ORDER BY number")]
+        rows = self._run("SELECT number, state FROM sets ORDER BY number")
+        return [(int(n), self._set_state_of(int(n), text)) for n, text in rows]
+
+    def _set_state_of(self, number: int, text: Any) -> dict[str, Any]:
+        state = self._json(text, f"the state of snapshot set {number}")
+        if number < 0 or not is_set_state(state):
+            raise self.damaged(f"the state of snapshot set {number} isn't what PAL writes")
+        return dict(state)
 
     def drop_sets(self, before: int) -> None:
         """Forget the sets with smaller numbers."""
@@ -106,7 +114,7 @@ class Restart(Quarantine):
             "SELECT data FROM quarantine WHERE sample = ?1 AND settled IS NULL AND data IS NOT NULL",
             [number],
         )
-        return dict(unpack(self.schemas[1], rows[0])[0]) if rows else None
+        return dict(self._unpacked(self.schemas[1], rows[0])[0]) if rows else None
 
     def forget_ahead(self) -> int:
         """Settle what is still ahead, at the end of a run or before one that needn't repeat; returns how many.

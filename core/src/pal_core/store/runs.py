@@ -51,7 +51,7 @@ class Runs(Database):
     def sessions(self) -> list[dict[str, Any]]:
         """All sessions, oldest first."""
         rows = self._records("SELECT id, started, ended, outcome, reason, host, pid, settings, packages FROM sessions")
-        return [{**row, "packages": json.loads(row["packages"])} for row in rows]
+        return [{**row, "packages": self._json(row["packages"], f"session {row['id']}")} for row in rows]
 
     # --- training and history
 
@@ -77,7 +77,7 @@ class Runs(Database):
             "SELECT session, round, member, time, version, epoch, labels, metrics FROM rounds "
             "ORDER BY session, round, member"
         )
-        return [{**row, "metrics": json.loads(row["metrics"])} for row in rows]
+        return [{**row, "metrics": self._json(row["metrics"], f"round {row['round']}")} for row in rows]
 
     def rounds_done(self, members: int) -> int:
         """Rounds that all of so many members have ended."""

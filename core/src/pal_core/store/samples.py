@@ -57,7 +57,17 @@ class Samples(Database):
         return self._schema("expected")
 
     def _schema(self, key: str) -> Schema:
-        return Schema.from_json(json.loads(self.meta(key) or "[]"))
+        rows = self._json(self.meta(key) or "[]", f"the schema of {key}")
+        try:
+            return Schema.from_json(rows)
+        except (TypeError, ValueError) as error:
+            raise self.damaged(f"the schema of {key} can't be used ({error})") from error
+
+    def _unpacked(self, schema: Schema, blobs: Sequence[bytes]) -> Batch:
+        try:
+            return unpack(schema, blobs)
+        except (TypeError, ValueError) as error:
+            raise self.damaged(str(error)) from error
 
     def agree(self, samples: Schema, labels: Schema, expected: Schema | None = None) -> None:
         """Set the schemas, or check that they are those of the earlier sessions.
@@ -247,16 +257,16 @@ class Samples(Database):
 
     def samples(self, numbers: Sequence[int]) -> Batch:
         """Samples by number, in the given order."""
-        return unpack(self.schemas[0], self._blobs("samples", "id", numbers))
+        return self._unpacked(self.schemas[0], self._blobs("samples", "id", numbers))
 
     def labels(self, numbers: Sequence[int]) -> Batch:
         """Labels by number of the sample, in the given order."""
-        return unpack(self.schemas[1], self._blobs("labels", "sample", numbers))
+        return self._unpacked(self.schemas[1], self._blobs("labels", "sample", numbers))
 
     def expected(self, number: int) -> dict[str, Any] | None:
         """What the committee expected of a sample when it was selected; None if it said nothing."""
         rows = self._run("SELECT expected FROM samples WHERE id = ? AND expected IS NOT NULL", [number])
-        return dict(unpack(self.expected_schema, rows[0])[0]) if rows else None
+        return dict(self._unpacked(self.expected_schema, rows[0])[0]) if rows else None
 
     def twin(self, sample: Mapping[str, Any], level: str) -> tuple[int, str] | None:
         """The newest stored sample with the same content, and its state.

@@ -22,6 +22,7 @@ from numpy.typing import NDArray
 
 from pal_core.data import Batch, Schema
 from pal_core.messages import KINDS, Message
+from pal_core.transport.forms import forms
 
 __all__ = ["MAGIC", "Wire", "WireError", "fresh_buffer"]
 
@@ -31,7 +32,7 @@ _ALIGN = 8
 _SAFE_KINDS = "biuf"
 _OFFSETS = np.dtype("<i8")
 _SAFE_DTYPE = re.compile(r"[<|][biuf]\d{1,2}")
-_FIELDS = {name: len(dataclasses.fields(cls)) for name, cls in KINDS.items()}
+_FIELDS = {name: forms(cls) for name, cls in KINDS.items()}
 _MALFORMED = (AttributeError, LookupError, OverflowError, RecursionError, TypeError, ValueError)
 """What reading a header of unexpected form may raise."""
 
@@ -116,9 +117,14 @@ class Wire:
             raise WireError(f"a message of unknown kind {kind!r}")
         if not (isinstance(to, str) and isinstance(sender, str) and isinstance(fields, list)):
             raise WireError(f"{kind} without two addresses and a list of fields")
-        if len(fields) != _FIELDS[kind]:
-            raise WireError(f"{kind} with {len(fields)} fields, {_FIELDS[kind]} wanted: another version of pal-core?")
-        message = KINDS[kind](*[self._unpack(f, reader) for f in fields])
+        wanted = _FIELDS[kind]
+        if len(fields) != len(wanted):
+            raise WireError(f"{kind} with {len(fields)} fields, {len(wanted)} wanted: another version of pal-core?")
+        values = [self._unpack(f, reader) for f in fields]
+        for (name, fits), value in zip(wanted, values, strict=True):
+            if not fits(value):
+                raise WireError(f"{kind} with {name} = {str(value)[:80]!r}, which has another type")
+        message = KINDS[kind](*values)
         if reader.position != len(buffer):
             raise WireError(f"{kind} ends at byte {reader.position}, but there are {len(buffer)} bytes")
         return to, sender, message

@@ -37,7 +37,7 @@ def read(path: Path, schema: Schema) -> Batch:
     if not path.is_file():
         raise PalError(f"there is no file {path}")
     try:
-        with connect(path, serial=True) as database:
+        with connect(path.absolute(), type="db", serial=True) as database:
             images = [_atoms(row) for row in database.select()]
     except Exception as e:  # SQLite's errors, and ASE's on rows that are not as it writes them
         raise PalError(f"{path} can't be read by ASE ({type(e).__name__}: {e})") from e

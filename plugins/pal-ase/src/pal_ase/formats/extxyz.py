@@ -11,6 +11,7 @@ import ase.io
 import numpy as np
 from ase import Atoms
 from ase.data import chemical_symbols
+from ase.io.formats import filetype
 from numpy.typing import NDArray
 from pal_core.data import Batch, Field, Schema
 from pal_core.errors import PalError
@@ -21,24 +22,46 @@ from pal_ase.schema import SAMPLE
 
 __all__ = ["format_frame", "format_sample", "read", "read_images", "write"]
 
+STRUCTURES = frozenset((
+    "aims", "castep-cell", "cfg", "cif", "cube", "db", "dftb", "espresso-in", "espresso-out", "extxyz", "gaussian-in",
+    "gen", "gromacs", "json", "lammps-data", "lammps-dump-text", "mol", "proteindatabank", "res", "sdf", "struct",
+    "traj", "turbomole", "v-sim", "vasp", "vasp-out", "vasp-xdatcar", "vasp-xml", "xsf", "xyz",
+))  # fmt: skip
+"""Formats of structures by ASE's names: those that are text, JSON or arrays, and whose readers start no program, open
+no other file and load no code. Among ASE's other readers are addresses of database servers and whole folders."""
 _ORIGIN = "pal_"  # prefix of provenance keys, which keeps them apart from what other programs look for
 
 
 def read_images(path: Path) -> list[Atoms]:
-    """Every structure of a file that ASE can read.
+    """Every structure of a file in one of the formats `STRUCTURES`.
 
     Raises
     ------
     PalError
-        If ASE can't read it, or it holds no structure.
+        If it is in no such format, ASE can't read it, or it holds no structure.
     """
+    path = path.absolute()  # ASE takes a relative name like postgres.xyz for the address of a database
+    if not path.is_file():
+        raise PalError(f"there is no file {path}")
     try:
-        images = ase.io.read(path, index=":")
+        kind = filetype(str(path))
+        images = _read_as(kind, path)
+    except PalError:
+        raise
     except Exception as e:  # ASE's readers raise whatever the text made them stumble over
         raise PalError(f"{path} can't be read by ASE ({type(e).__name__}: {e})") from e
     if not images:
         raise PalError(f"{path} holds no structure")
     return list(images)
+
+
+def _read_as(kind: str, path: Path) -> Any:
+    if kind not in STRUCTURES:
+        raise PalError(
+            f"{path} is a file of ASE's format {kind!r}, which is not read here",
+            "make another of it: ase convert FILE NEW.extxyz; what is read: " + ", ".join(sorted(STRUCTURES)),
+        )
+    return ase.io.read(path, index=":", format=kind, do_not_split_by_at_sign=True)
 
 
 def read(path: Path, schema: Schema) -> Batch:
