@@ -226,7 +226,7 @@ class TestQueue:
         s.select(0.9, 0.8, 0.7, 0.6, 0.5)
         first, second, third = (w.id for w in s.store.waiting() if w.id not in dict(s.flying).values())
         s.host._machine.rounds.sizes.append(0)
-        s.host._trained_on[2] = 12
+        s.host._teaching._trained_on[2] = 12
         s.round(2)
         ((to, rerank),) = [(to, x) for to, x in s.out if isinstance(x, m.Rerank)]
         assert to == "exchange"

@@ -8,13 +8,10 @@ from __future__ import annotations
 import contextlib
 import logging
 import time
-from collections import Counter, deque
+from collections import deque
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any
-
-import numpy as np
-from numpy.typing import NDArray
 
 from pal_core import messages as m
 from pal_core.control import vocabulary as v
@@ -23,7 +20,8 @@ from pal_core.errors import PalError
 from pal_core.observe import Observer
 from pal_core.plugins.host import PluginHost
 from pal_core.reading import read_plain
-from pal_core.runtime.beginning import begin, changed_settings, read_initial, validation_mask
+from pal_core.runtime.beginning import begin, changed_settings, read_initial
+from pal_core.runtime.bootstrapping import Bootstrapping
 from pal_core.runtime.checkpoint import set_directory
 from pal_core.runtime.checks import CheckRaised, expected_schema
 from pal_core.runtime.host import Post, Setup
@@ -32,6 +30,7 @@ from pal_core.runtime.plan import Part
 from pal_core.runtime.replacing import Replacing
 from pal_core.runtime.snapshots import remove_sets, write_part
 from pal_core.runtime.status import StatusBoard
+from pal_core.runtime.teaching import Teaching
 from pal_core.store.store import Store
 
 __all__ = ["STOP_FILE", "ManagerHost", "RestartNeededError"]
@@ -122,6 +121,8 @@ class ManagerHost:
         self._machine, self._desk.next_sample, self._desk.repeating = begin(setup, self._store)
         self._desk.remind_checks(dict(self._store.sets()).get(setup.set, {}).get("time", 0.0))
         self._replacing = Replacing(setup.plan, self._post)
+        self._bootstrapping = Bootstrapping(setup.plan, self._post)
+        self._teaching = Teaching(setup, self._store, self._post)
         self._board = StatusBoard(self._machine, setup.plan)
         self._observers = [*plugins.observers(), *observers]
         for record in plugins.plugins:
@@ -129,9 +130,7 @@ class ManagerHost:
                 _log.warning("plugin %s of %s is broken: %s", record.name, record.package, record.error)
         self._reranking: dict[int, tuple[int, ...]] = {}
         self._versions: dict[str, int] = {}
-        self._trained_on: dict[int, int] = {}
         self._first: list[Batch] = []
-        self._candidates: dict[str, m.Candidates | None] = {}
         self._heard: dict[str, float] = {}
         self._later: deque[v.Event] = deque()
         self._tell("started")
@@ -231,7 +230,8 @@ class ManagerHost:
             case m.Fault():
                 self._fault(sender, message)
             case m.Candidates():
-                yield from self._all_candidates(sender, message)
+                found = self._bootstrapping.collect(sender, message)
+                yield from self._desk.arrivals(found) if found is not None else ()
             case m.Selected():
                 yield from self._desk.arrivals(message)
             case m.Labelled(request):
@@ -295,20 +295,6 @@ class ManagerHost:
         _log.error("%s%s", text, f"\n{trace}" if trace else "")
         self._told = float("-inf")
 
-    def _all_candidates(self, sender: str, message: m.Candidates) -> Iterable[v.Event]:
-        """Samples to start from, once all hosts have sent theirs: every walker's first, then every second one.
-
-        Their numbers depend neither on who was faster nor on how the walkers are dealt out to ranks.
-        """
-        self._candidates[sender] = message
-        if None in self._candidates.values():
-            return
-        found, self._candidates = [c for c in self._candidates.values() if c is not None], {}
-        walkers = np.concatenate([c.walkers for c in found])
-        order = np.lexsort([walkers, _occurrences(walkers)])
-        batch = Batch.concat([c.batch for c in found]).take(order)
-        yield from self._desk.arrivals(m.Candidates(walkers[order], batch))
-
     def _flying(self, sender: str, request: int) -> bool:
         ticket = self._machine.queue.flying.get(sender)
         return ticket is not None and ticket.sample == request
@@ -330,7 +316,7 @@ class ManagerHost:
         return event
 
     def _round(self, sender: str, message: m.RoundEnded) -> v.Event:
-        labels = self._trained_on[message.round]
+        labels = self._teaching.labels(message.round)
         rows = zip(message.members, message.versions, message.epochs, message.metrics, strict=True)
         for member, version, epoch, metrics in rows:
             self._store.add_round(message.round, member, version=version, epoch=epoch, labels=labels, metrics=metrics)
@@ -365,10 +351,9 @@ class ManagerHost:
             case v.StartHosts():
                 self._first.clear()
                 self._post_all(self._replacing.present(), m.Go())
-                for host in plan.addresses("training"):
-                    self._recall(host, self._machine.rounds.before)
+                self._teaching.recall(plan.addresses("training"), self._machine.rounds.before)
             case v.AskBootstrap(count):
-                self._ask_bootstrap(count)
+                self._bootstrapping.ask(count)
             case v.StartWalkers():
                 self._post_all(plan.addresses("generator"), m.Explore())
             case v.Keep(number):
@@ -381,7 +366,7 @@ class ManagerHost:
             case v.QuarantineSample(number, attempts):
                 self._desk.given_up(number, attempts)
             case v.Release(number, samples):
-                self._release(number, samples)
+                self._teaching.release(number, samples)
             case v.AskRerank(request, samples):
                 self._reranking[request] = samples
                 self._post("exchange", m.Rerank(request, self._store.samples(samples)))
@@ -419,17 +404,6 @@ class ManagerHost:
             case v.Finished(outcome, reason):
                 self._end(outcome, reason)
 
-    def _ask_bootstrap(self, count: int) -> None:
-        """Share the samples out among the walkers, the first ones get what is left over."""
-        parts = self.setup.plan.role("generator")
-        each, over = divmod(count, sum(len(p.indices) for p in parts))
-        self._candidates = {}
-        for part in parts:
-            share = sum(each + (index < over) for index in part.indices)
-            if share:
-                self._candidates[part.address] = None
-                self._post(part.address, m.Bootstrap(share))
-
     def _dispatch(self, host: str, number: int, attempt: int) -> None:
         event: v.Event | None
         try:
@@ -441,40 +415,13 @@ class ManagerHost:
         else:
             self._post(host, m.Label(number, attempt, self._store.samples([number])))
 
-    # --- training
-
-    def _data(self, samples: Sequence[int]) -> tuple[Batch, NDArray[np.bool_]]:
-        settings = self.setup.loaded.settings
-        share = settings.training.validation if settings.training else 0.0
-        batch = self._store.samples(samples).join(self._store.labels(samples))
-        return batch, validation_mask(settings.run.seed, share, samples)
-
-    def _recall(self, host: str, number: int) -> None:
-        """Tell a training host what the rounds so far have been trained on."""
-        samples = self._store.used(number)
-        self._trained_on[number] = len(samples)
-        if number:
-            self._post(host, m.Recall(number, *self._data(samples)))
-
-    def _release(self, number: int, samples: tuple[int, ...]) -> None:
-        self._store.released(samples, number)
-        self._trained_on[number] = self._trained_on.get(number - 1, 0) + len(samples)
-        self._post_all(self.setup.plan.addresses("training"), m.Train(number, *self._data(samples)))
-
     def _welcome(self, host: str) -> None:
         """Give a host that runs again on another rank what it needs to go on."""
         self._announce("manager", f"{host} runs again at rank {self._replacing.rank(host)}")
         self._replacing.back(host)
         self._post(host, m.Go())
         if host.startswith("training/"):
-            rounds = self._machine.rounds
-            done = rounds.over[host]
-            self._recall(host, done)
-            for number in range(done + 1, rounds.released + 1):
-                samples = [n for n in self._store.used(number) if n not in set(self._store.used(number - 1))]
-                self._post(host, m.Train(number, *self._data(samples)))
-
-    # --- snapshot sets
+            self._teaching.rejoin(host, self._machine.rounds)
 
     def _commit_set(self, number: int) -> None:
         """Make a set count, with the state of the machine that belongs to it; the one before is kept too."""
@@ -539,13 +486,3 @@ class ManagerHost:
     def directory(self) -> Path:
         """The run directory."""
         return self.setup.directory
-
-
-def _occurrences(numbers: NDArray[np.int64]) -> NDArray[np.int64]:
-    """How often each number has come before, shape (n,)."""
-    seen: Counter[int] = Counter()
-    out = np.zeros(len(numbers), np.int64)
-    for place, number in enumerate(numbers.tolist()):
-        out[place] = seen[number]
-        seen[number] += 1
-    return out
