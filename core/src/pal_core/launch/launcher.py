@@ -191,7 +191,8 @@ class Launcher:
         while ranks.code is None and not self.wishes.at_once:
             time.sleep(_POLL)
             now = time.monotonic()
-            if self._way.survive and ranks.given_up(now, begun=self._status is not None):
+            here = 0 if self._way.spreads else self._way.processes.size
+            if self._way.survive and ranks.given_up(now, self._status is not None, here):
                 return
             self._look(show)
             if self._status is None and now - begin > self._limits.startup:

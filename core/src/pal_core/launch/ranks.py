@@ -18,6 +18,8 @@ _TAIL = 4000
 PATIENCE = 3.0
 """Seconds that mpiexec has to end its ranks, those of other nodes too, before it and they are killed."""
 _LOOK_EVERY = 1.0
+_GROWTH_LIMIT = 10.0
+"""Seconds in which mpiexec starts one rank more, if there are more to come."""
 _KILLED = frozenset({-signal.SIGTERM, -signal.SIGINT, 128 + signal.SIGTERM, 128 + signal.SIGINT})
 _COMPLAINTS = ("exited on signal", "non-zero", "aborted", "MPI_ABORT")
 
@@ -41,7 +43,7 @@ class Ranks:
         self._token = environment[TOKEN_VARIABLE]
         self.log.parent.mkdir(parents=True, exist_ok=True)
         self._words.unlink(missing_ok=True)
-        self._looked, self._most = 0.0, 0
+        self._looked, self._grown, self._most = 0.0, 0.0, 0
         self._output = self.log.open("a+b")
         try:
             self._begin = self._output.seek(0, os.SEEK_END)
@@ -62,18 +64,28 @@ class Ranks:
         """Exit code of mpiexec; None while it runs."""
         return self._process.poll()
 
-    def given_up(self, now: float, begun: bool) -> bool:
+    def given_up(self, now: float, begun: bool, expected: int) -> bool:
         """Whether mpiexec waits for ranks that will never end, where ranks outlive each other.
 
         So it does when none lives any more, or when one has died while all were still getting to know each other
         (`begun` is False then): the others wait for it.
+
+        Parameters
+        ----------
+        now : float
+        begun : bool
+        expected : int
+            Ranks on this machine; 0 if that isn't known.
         """
         if now - self._looked < _LOOK_EVERY:
             return False
         self._looked = now
         alive = len(living_ranks(self._token))
-        self._most = max(self._most, alive)
-        return alive < self._most and (alive == 0 or not begun)
+        if alive > self._most:
+            self._most, self._grown = alive, now
+        if alive < self._most and (alive == 0 or not begun):
+            return True
+        return not begun and 0 < alive < expected and now - self._grown > _GROWTH_LIMIT
 
     def end(self) -> None:
         """End mpiexec and all that it has started: politely, then by force, then whatever is left."""
