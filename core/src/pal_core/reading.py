@@ -5,14 +5,22 @@ from __future__ import annotations
 import errno
 import json
 import os
+import re
 import stat
+import sys
 from pathlib import Path
 from typing import Any
 
-__all__ = ["SMALL", "parse_json", "plain", "read_plain", "refuse_other_than_file"]
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    import tomli as tomllib
+
+__all__ = ["SMALL", "parse_json", "parse_toml", "plain", "read_plain", "refuse_other_than_file"]
 
 SMALL = 1 << 24
 """Bytes that a status or a record may have; those of PAL have some thousand."""
+_NUL = re.compile(r"(?<!\\)(\\\\)*\\u0000")
 _KEPT = "\n\t"
 _TURNING = frozenset(map(chr, [0x200E, 0x200F, *range(0x2028, 0x202F), *range(0x2066, 0x206A), 0xFEFF]))
 """Characters that turn the direction of what follows, or break lines unseen."""
@@ -56,15 +64,33 @@ def parse_json(text: str | bytes) -> Any:
         raise ValueError("JSON nested too deeply") from None
 
 
+def parse_toml(text: str) -> dict[str, Any]:
+    """`tomllib.loads` that has one kind of error, and takes no text that no file can be named by.
+
+    Raises
+    ------
+    ValueError
+        If the text is no TOML, is nested too deeply, or holds a number of thousands of digits or the character NUL.
+    """
+    try:
+        data = tomllib.loads(text)
+        nul = _NUL.search(json.dumps(data, default=str)) is not None
+    except RecursionError:
+        raise ValueError("nested too deeply") from None
+    if nul:
+        raise ValueError("a text holds the character NUL")
+    return data
+
+
 def plain(text: str) -> str:
-    r"""Text that can do nothing to a terminal: control characters other than line ends and tabs are written out.
+    r"""Text that can do nothing to a terminal: control characters but line ends and tabs are written out, as in JSON.
 
     Messages of kernels, names of files and output of programs are printed; ``\x1b]0;`` and its like are commands.
 
     Examples
     --------
     >>> plain("red \x1b[31m")
-    'red \\x1b[31m'
+    'red \\u001b[31m'
     """
     if text.isprintable():
         return text
@@ -75,5 +101,5 @@ def _written_out(character: str) -> str:
     number = ord(character)
     control = number < 0x20 or 0x7F <= number < 0xA0
     if (control and character not in _KEPT) or character in _TURNING or 0xD800 <= number < 0xE000:
-        return f"\\x{number:02x}" if number < 0x100 else f"\\u{number:04x}"
+        return f"\\u{number:04x}"
     return character

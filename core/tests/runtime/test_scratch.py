@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import subprocess
+import sys
 
 import pytest
 
@@ -86,3 +88,45 @@ def test_oldest_directories_go_when_there_are_too_many_or_too_large(scratch, tmp
         keep_scratch(scratch, kept_path(tmp_path, number, 1), limit)
     left = sorted(p.name for p in (tmp_path / "quarantine").iterdir())
     assert left == [f"{n}-1" for n in range(6 - min(directories, int(1.6 * limit) // 4096), 6)]
+
+
+def test_name_of_the_list_of_files_left_out_may_not_lead_elsewhere(tmp_path):
+    scratch, precious = tmp_path / "scratch", tmp_path / "precious"
+    scratch.mkdir()
+    precious.write_text("thesis")
+    (scratch / "large").write_bytes(bytes(100_000))
+    (scratch / "LEFT-OUT.txt").symlink_to(precious)
+    assert keep_scratch(scratch, kept_path(tmp_path, 1, 1), 10_000)
+    assert precious.read_text() == "thesis"
+    assert "large" in (kept_path(tmp_path, 1, 1) / "LEFT-OUT.txt").read_text()
+
+
+def test_scratch_that_was_made_a_link_is_neither_measured_nor_followed(tmp_path):
+    outside = tmp_path / "outside"
+    outside.mkdir()
+    (outside / "large").write_bytes(bytes(100_000))
+    (tmp_path / "scratch").symlink_to(outside)
+    assert usage(tmp_path / "scratch") == 0
+
+
+def test_links_are_kept_as_they_are(tmp_path):
+    scratch = tmp_path / "scratch"
+    scratch.mkdir()
+    (scratch / "pseudo").symlink_to("/")
+    (scratch / "passwd").symlink_to("/etc/passwd")
+    kept = kept_path(tmp_path, 1, 1)
+    assert keep_scratch(scratch, kept, 10_000)
+    assert (kept / "pseudo").is_symlink()
+    assert (kept / "passwd").is_symlink()
+
+
+def test_folders_in_folders_in_folders_are_emptied(tmp_path):
+    scratch, depth = tmp_path / "scratch", 1700
+    scratch.mkdir()
+    code = (
+        "import os, sys\nos.chdir(sys.argv[1])\nfor _ in range(int(sys.argv[2])):\n    os.mkdir('d')\n    os.chdir('d')"
+    )
+    subprocess.run([sys.executable, "-c", code, str(scratch), str(depth)], check=True)
+    usage(scratch)
+    empty(scratch)
+    assert list(scratch.iterdir()) == []

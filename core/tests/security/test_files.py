@@ -38,7 +38,7 @@ pytestmark = pytest.mark.timeout(30)
 
 
 def test_harm_is_harmful(tmp_path):
-    pickle.loads(pickle.dumps(Harm(tmp_path / "done")))
+    pickle.loads(pickle.dumps(Harm(tmp_path / "done")))  # noqa: S301 - that is what it is for
     assert (tmp_path / "done").exists()
 
 
@@ -254,7 +254,7 @@ def test_status_that_is_too_large_a_pipe_or_a_folder_is_none(tmp_path):
 class TestLauncherRecord:
     """Whose processes `pal run` ends is read from a file."""
 
-    TOKEN = "0123456789abcdef01234567"
+    MARK = "0123456789abcdef01234567"
 
     @pytest.fixture
     def foreign(self):
@@ -265,7 +265,7 @@ class TestLauncherRecord:
             process.kill()
 
     def record(self, **wrong) -> str:
-        sound = {"host": socket.gethostname(), "pid": 2**22 + 1, "started": "1", "token": self.TOKEN}
+        sound = {"host": socket.gethostname(), "pid": 2**22 + 1, "started": "1", "token": self.MARK}
         return json.dumps(sound | wrong)
 
     def test_process_without_the_token_is_left_alone(self, tmp_path, foreign):

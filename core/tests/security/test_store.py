@@ -82,17 +82,28 @@ def test_schema_can_call_no_function_of_the_connection(tmp_path):
     assert not called
 
 
+def read_all(run: Path) -> None:
+    store = Store(run)
+    try:
+        store.samples(store.labelled())
+        store.labels(store.labelled())
+        store.sets()
+        store.sessions()
+    finally:
+        store.close()
+
+
 @pytest.mark.parametrize(
     ("statement", "what"),
     [
-        (f"UPDATE meta SET value = '{BOMB}' WHERE key = 'samples'", "the schema of samples can't be read"),
+        ("UPDATE meta SET value = 'BOMB' WHERE key = 'samples'", "the schema of samples can't be read"),
         ('UPDATE meta SET value = \'[["x", "O", [], ""]]\' WHERE key = \'samples\'', "boolean, integer or float"),
         ("UPDATE meta SET value = '{}5' WHERE key = 'labels'", "the schema of labels can't be read"),
         ("UPDATE meta SET value = '7' WHERE key = 'samples'", "the schema of samples can't be used"),
         ("UPDATE samples SET data = x'FFFFFFFF'", "is damaged"),
         ("UPDATE samples SET data = 'text'", "is damaged"),
         ("UPDATE samples SET data = x'00000000'", "is damaged"),
-        (f"UPDATE sets SET state = '{BOMB}'", "the state of snapshot set 1 can't be read"),
+        ("UPDATE sets SET state = 'BOMB'", "the state of snapshot set 1 can't be read"),
         ('UPDATE sets SET state = \'{"files": ["../../x"]}\'', "snapshot set 1 isn't what PAL writes"),
         ('UPDATE sets SET state = \'{"sample": "3; DROP"}\'', "snapshot set 1 isn't what PAL writes"),
         ("UPDATE sets SET number = -3", "snapshot set -3 isn't what PAL writes"),
@@ -101,23 +112,16 @@ def test_schema_can_call_no_function_of_the_connection(tmp_path):
     ],
 )
 def test_odd_content_is_one_clear_error(run, statement, what):
-    change(run, statement)
+    change(run, statement.replace("BOMB", BOMB))
     with pytest.raises(StoreError, match=re.escape(what)) as error:
-        store = Store(run)
-        try:
-            store.samples(store.labelled())
-            store.labels(store.labelled())
-            store.sets()
-            store.sessions()
-        finally:
-            store.close()
+        read_all(run)
     assert str(run / FILE_NAME) in str(error.value)
     assert error.value.hint
 
 
 @pytest.mark.parametrize("settings", [BOMB, "[]", '{"run": {"directory": 7}}', "\x80\x04K\x01."])
 def test_odd_settings_of_an_earlier_session_are_one_clear_error(run, settings):
-    change(run, f"UPDATE sessions SET settings = '{settings}'")
+    change(run, f"UPDATE sessions SET settings = '{settings}'")  # noqa: S608
     store = Store(run)
     with pytest.raises(StoreError, match="the settings of session 1 can't be read"):
         changed_settings(store, Settings.model_construct(), accept=True)
@@ -149,7 +153,7 @@ def test_saving_a_damaged_store_runs_no_second_statement(run, tmp_path):
     change(
         run,
         "UPDATE meta SET value = '1' WHERE key = 'format'",
-        f"UPDATE sqlite_master SET sql = sql || '; ATTACH DATABASE ''{outside}'' AS o; CREATE TABLE o.x (y)' "
+        f"UPDATE sqlite_master SET sql = sql || '; ATTACH DATABASE ''{outside}'' AS o; CREATE TABLE o.x (y)' "  # noqa: S608
         "WHERE name = 'journal'",
         'CREATE TABLE "evil"" (x); --" (x)',
     )

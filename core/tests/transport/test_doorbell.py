@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import secrets
+import socket
 import subprocess
 import sys
 import threading
@@ -95,3 +97,29 @@ def test_rank_that_is_killed_leaves_no_file_and_a_long_folder_does_no_harm(tmp_p
     )
     assert done.returncode == -9
     assert list(long.iterdir()) == []
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere the socket is a file of this user")
+@pytest.mark.timeout(30)
+def test_stranger_who_rings_without_end_keeps_nobody_from_working():
+    token, stop = secrets.token_hex(6), threading.Event()
+    bell = Doorbell(token, 0, ())
+
+    def flood():
+        with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as stranger:
+            stranger.settimeout(1.0)
+            while not stop.is_set():
+                with contextlib.suppress(OSError):
+                    stranger.sendto(b"x" * 4096, f"\0pal-{token}-0")
+
+    strangers = [threading.Thread(target=flood) for _ in range(2)]
+    for thread in strangers:
+        thread.start()
+    begin = time.monotonic()
+    for _ in range(20):
+        bell.wait(0.1, [])
+    assert time.monotonic() - begin < 10
+    stop.set()
+    for thread in strangers:
+        thread.join()
+    bell.close()

@@ -2,17 +2,12 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 from typing import Any
 
 from pal_core.errors import PalError
+from pal_core.reading import parse_toml
 from pal_core.store.store import FILE_NAME
-
-if sys.version_info >= (3, 11):
-    import tomllib
-else:
-    import tomli as tomllib
 
 __all__ = ["run_directory"]
 
@@ -28,8 +23,8 @@ def run_directory(path: Path) -> Path:
     directory = path
     if path.is_file():
         try:
-            table: dict[str, Any] = tomllib.loads(path.read_text(encoding="utf-8"))
-        except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+            table: dict[str, Any] = parse_toml(path.read_text(encoding="utf-8"))
+        except ValueError as error:
             raise PalError(f"{path} is no settings file: {error}") from error
         run = table.get("run", {})
         name = run.get("directory", "run") if isinstance(run, dict) else "run"

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import json
 import re
-import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from pal_core.errors import Problem, SettingsError
 from pal_core.plugins.host import PluginHost
+from pal_core.reading import parse_toml
 from pal_core.settings.draft import Draft
 from pal_core.settings.examine import examine
 from pal_core.settings.kernels import validate
@@ -18,11 +18,6 @@ from pal_core.settings.lines import locate
 from pal_core.settings.loaded import Loaded
 from pal_core.settings.model import Settings
 from pal_core.settings.report import Report
-
-if sys.version_info >= (3, 11):
-    import tomllib
-else:
-    import tomli as tomllib
 
 __all__ = ["Loaded", "from_dict", "load"]
 
@@ -50,8 +45,8 @@ def load(path: Path | str, host: PluginHost) -> Loaded:
         hint = f"`pal init {path}` writes one" if isinstance(e, FileNotFoundError) else ""
         raise SettingsError([Problem("", str(reason).lower(), "a settings file", hint)], str(path)) from None
     try:
-        data = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as e:
+        data = parse_toml(text)
+    except ValueError as e:
         raise SettingsError([_syntax(str(e), text)], str(path)) from None
     draft = Draft(data, path.resolve().parent, host, Report(locate(text)))
     return _checked(draft, path, text)

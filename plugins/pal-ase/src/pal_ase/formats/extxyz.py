@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,7 @@ import ase.io
 import numpy as np
 from ase import Atoms
 from ase.data import chemical_symbols
-from ase.io.formats import filetype
+from ase.io.formats import filetype, open_with_compression
 from numpy.typing import NDArray
 from pal_core.data import Batch, Field, Schema
 from pal_core.errors import PalError
@@ -61,7 +62,23 @@ def _read_as(kind: str, path: Path) -> Any:
             f"{path} is a file of ASE's format {kind!r}, which is not read here",
             "make another of it: ase convert FILE NEW.extxyz; what is read: " + ", ".join(sorted(STRUCTURES)),
         )
+    if kind in ("extxyz", "xyz"):
+        _refuse_missing_lines(path)
     return ase.io.read(path, index=":", format=kind, do_not_split_by_at_sign=True)
+
+
+def _refuse_missing_lines(path: Path) -> None:
+    """ASE would go on to look for every atom that a frame announces, however many, beyond the file's end."""
+    with open_with_compression(str(path), "rb") as file:
+        while line := file.readline():
+            if line.startswith(b"VEC") or not line.strip():
+                continue
+            if not line.strip().isdigit():
+                return  # ASE says what is wrong
+            announced = int(line)
+            found = max(sum(1 for _ in islice(file, announced + 1)) - 1, 0)
+            if found < announced:
+                raise PalError(f"{path} can't be read: a frame announces {announced} atoms and has {found}")
 
 
 def read(path: Path, schema: Schema) -> Batch:
