@@ -34,7 +34,7 @@ def test_run_ends_in_time_as_an_interruption_that_can_be_resumed(tmp_path, seria
     result = run(tmp_path, 2.0, run=strict, oracle={"options": {"delay": 0.01}})
     assert 1.5 <= time.monotonic() - begin < 2.5
     assert result.outcome == "interrupted"
-    assert result.reason.startswith("time is up: ")
+    assert result.reason.startswith("time is up")
     assert worker.EXIT_CODES[result.outcome] == 75
     done = len(result.dataset())
     again = run(tmp_path, 2.0, run=strict, oracle={"options": {"delay": 0.01}})

@@ -79,6 +79,6 @@ def test_time_that_is_up_interrupts_the_run(toy):
     assert done.returncode == 75, done.stderr
     assert time.monotonic() - begin < 20
     assert case.status()["outcome"] == "interrupted"
-    assert str(case.status()["reason"]).startswith("time is up: ")
+    assert str(case.status()["reason"]).startswith("time is up")
     assert case.rows("SELECT COUNT(*) > 0, COUNT(*) - (SELECT COUNT(*) FROM attempts) FROM labels") == [(1, 0)]
     assert case.rows("SELECT COUNT(*) FROM sets") == [(1,)]

@@ -185,7 +185,7 @@ class Candidates(Message):
 
 @dataclass(frozen=True, slots=True)
 class Explore(Message):
-    """Manager to generator host: walkers may set off."""
+    """Manager to exchange, and exchange to generator hosts: walkers may set off."""
 
 
 @dataclass(frozen=True, slots=True)

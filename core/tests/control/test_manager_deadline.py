@@ -30,7 +30,7 @@ def test_run_drains_when_its_time_is_nearly_up():
     run(m, sample(1))
     assert run(m, v.Tick(), at=899.0) == []
     assert run(m, v.Tick(), at=900.0) == [v.QuietenExchange(1)]
-    assert (m.outcome, m.reason) == ("interrupted", "time is up: 1000 s")
+    assert (m.outcome, m.reason) == ("interrupted", "time is up (stop.wall_time, or the end of the batch job)")
     assert run(m, v.Tick(), at=950.0) == []
     halts = [v.HaltHost(h, 1) for h in (TRAINER, *ORACLES)]
     assert run(m, v.Tick(), at=950.1) == [v.ReturnToQueue((1,)), *halts]
@@ -74,7 +74,7 @@ def test_last_round_of_a_run_that_was_done_is_cut_short_by_the_deadline():
     m = exploring(rules=StopRules(steps=1), **LIMITS)
     run(m, v.Predicted(1, 0), at=890.0)
     assert run(m, v.Tick(), at=900.0) == [v.HaltHost(h, 1) for h in (TRAINER, *ORACLES)]
-    assert (m.outcome, m.reason) == ("interrupted", "time is up: 1000 s")
+    assert (m.outcome, m.reason) == ("interrupted", "time is up (stop.wall_time, or the end of the batch job)")
 
 
 def test_labels_of_a_run_that_was_done_are_awaited_no_longer_than_the_deadline_allows():

@@ -89,7 +89,7 @@ class Ending:
         last = self.plan.drain_at
         if last is None or self._now < last or self.phase in ("halting", "ended") or self.outcome == "interrupted":
             return []
-        return self._stop("interrupted", f"time is up: {self.plan.end:g} s")
+        return self._stop("interrupted", "time is up (stop.wall_time, or the end of the batch job)")
 
     def _hurry(self, outcome: v.Outcome, reason: str) -> list[v.Action]:
         """Someone asks to stop a run that is ending by a rule: labels have less time, training none."""

@@ -425,7 +425,7 @@ class Manager(Ending):
         """Whether the others can go on, or to the end, when these hosts are lost."""
         if self.phase == "starting" or ("exchange" in hosts and "exchange" not in self._roster.told):
             return False
-        if self.phase == "bootstrapping" and set(hosts) & set(self.plan.walker_hosts):
+        if self.phase == "bootstrapping" and self._bootstrap_missing and set(hosts) & set(self.plan.walker_hosts):
             return False  # nobody knows which of the samples asked for will still come
         return not self.plan.serial or self.phase not in ("bootstrapping", "running")
 

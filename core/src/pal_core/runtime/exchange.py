@@ -55,6 +55,7 @@ class ExchangeHost(Host):
         self._work: dict[int, _Work] = {}
         self._versions: dict[str, int] = {}
         self._set = 0
+        self._exploring = False
         self._progress = [0, 0, 0]
         self._told = time.monotonic()
 
@@ -68,6 +69,11 @@ class ExchangeHost(Host):
 
     def take(self, sender: str, message: m.Message) -> None:
         """Turn a message into an event for the machine."""
+        if isinstance(message, m.Explore):
+            self._exploring = True
+            for host in self.setup.plan.addresses("generator"):
+                self.post(host, message)
+            return
         if isinstance(message, m.Lost):
             for host in message.hosts:
                 self._do(self._machine.handle(x.HostLost(host)))
@@ -125,7 +131,7 @@ class ExchangeHost(Host):
         work.version = lowest if len(work.outputs) == len(message.members) else min(work.version, lowest)
         return x.Answered(sender, message.batch_id)
 
-    def _do(self, actions: list[x.Action]) -> None:  # noqa: C901 - one row per action
+    def _do(self, actions: list[x.Action]) -> None:  # noqa: C901, PLR0912 - one row per action
         for action in actions:
             match action:
                 case x.Predict(batch, chunks, group):
@@ -137,7 +143,8 @@ class ExchangeHost(Host):
                 case x.Repeat(batch, host):
                     self.post(host, m.Predict(batch, self._work[batch].batch, self._versions))
                 case x.GoOn(host):
-                    self.post(host, m.Explore())
+                    if self._exploring:
+                        self.post(host, m.Explore())
                 case x.Judge(batch):
                     with self.guarded():
                         self._judge(self._work[batch])

@@ -355,7 +355,7 @@ class ManagerHost:
             case v.AskBootstrap(count):
                 self._bootstrapping.ask(count)
             case v.StartWalkers():
-                self._post_all(plan.addresses("generator"), m.Explore())
+                self._post("exchange", m.Explore())
             case v.Keep(number):
                 self._desk.keep(number)
             case v.Discard(numbers, why):
