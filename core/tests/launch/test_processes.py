@@ -17,7 +17,7 @@ from pal_core.launch.names import TOKEN_VARIABLE
 from pal_core.launch.processes import LAUNCHER_FILE, Owner, end_descendants, is_alive, living_descendants, started_at
 
 pytestmark = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="needs /proc")
-TOKEN = "token of the tests"  # noqa: S105
+TOKEN = "0123456789abcdef01234567"  # noqa: S105
 STUBBORN = "import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); print(flush=True); time.sleep(1000)"
 
 

@@ -12,6 +12,7 @@ from pal_core.cli.saying import say
 from pal_core.cli.where import run_directory
 from pal_core.errors import PalError
 from pal_core.runtime.manager import STOP_FILE
+from pal_core.store.links import refuse_links_out
 
 __all__ = ["stop"]
 
@@ -26,6 +27,7 @@ def stop(run: Path, wait: float) -> None:
     if status is not None and status["outcome"] is not None:
         say(f"the run has ended already: {status['outcome']} ({status['reason']})")
         return
+    refuse_links_out(directory)
     (directory / STOP_FILE).touch()
     end = time.monotonic() + wait
     while time.monotonic() < end:
