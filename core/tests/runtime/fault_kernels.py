@@ -170,7 +170,7 @@ class FaultOracle(ToyOracle):
         time.sleep(1000)
 
     def _wrong_answer(self) -> None:
-        header = b'["Labelled","host","child",[77,1,null,0.0]]'
+        header = b'["LabelFailed","host","child",[77,1,"crashed","","",0.0]]'
         frame = b"PAL1" + len(header).to_bytes(4, "little") + header
         frame += bytes(-len(frame) % 8)
         write_to_pipes(len(frame).to_bytes(8, "little") + frame)
