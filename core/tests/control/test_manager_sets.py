@@ -16,13 +16,21 @@ def saved(number: int, *hosts: str) -> list[v.Event]:
 
 
 def test_set_is_begun_after_an_interval_and_again_after_the_next():
-    m = exploring(snapshot_every=60.0)
+    m = exploring(snapshot_every=60.0, startup_limit=1000.0)
     assert run(m, v.Tick(), at=59.0) == []
     assert run(m, v.Tick(), at=60.0) == [v.TakeSet(1)]
     assert run(m, v.Tick(), at=600.0) == []
     assert run(m, *saved(1), at=601.0) == [v.CommitSet(1)]
     assert run(m, v.Tick(), at=660.9) == []
     assert run(m, v.Tick(), at=661.0) == [v.TakeSet(2)]
+
+
+def test_set_that_takes_too_long_is_given_up_and_the_next_one_begins_later():
+    m = exploring(snapshot_every=60.0, startup_limit=300.0)
+    assert run(m, v.Tick(), at=60.0) == [v.TakeSet(1)]
+    assert run(m, v.Tick(), at=361.0) == []
+    assert run(m, *saved(1), at=362.0) == []
+    assert run(m, v.Tick(), at=421.0) == [v.TakeSet(2)]
 
 
 def test_first_interval_begins_when_the_walkers_set_off():

@@ -112,6 +112,8 @@ def test_state_of_a_set_is_what_the_next_part_of_the_run_begins_with():
         "selected": 1,
         "window": [[6, 1]],
         "waiting": [8, 9],
+        "dropped": 0,
+        "failures": 0,
     }
     window = [(samples, selected) for samples, selected in state["window"]]
     counted = {"rounds": state["round"], "rounds_done": state["rounds"], "selected": state["selected"]}

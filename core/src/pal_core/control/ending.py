@@ -75,7 +75,7 @@ class Ending:
         self.outcome, self.reason = outcome, reason
         longest = self._patience if outcome == "interrupted" else self.plan.label_limit + self.plan.stop_limit
         self._deadline = self._now + longest
-        self._last_set = self.sets.begin()
+        self._last_set = self.sets.begin(self._now)
         return [v.QuietenExchange(self._last_set), *self._forgo_absent()]
 
     @property

@@ -374,6 +374,11 @@ class Exchange:
             case HostBack(host, seq):
                 return self._host_back(host, seq)
 
+    @property
+    def walkers_present(self) -> list[str]:
+        """Generator hosts that are not lost."""
+        return [h for h in self.walkers if h not in self._lost]
+
     def _refuse(self, why: str) -> NoReturn:
         recent = "\n  ".join(str(e) for e in self._recent)
         raise IllegalEventError(f"exchange ({self.phase}): {why}; last events:\n  {recent}")

@@ -81,6 +81,8 @@ class Manager(Ending):
         Samples predicted and selected of the last turns, for the rule of convergence.
     last_set : int
         Number of the newest snapshot set.
+    dropped, failures : int
+        Samples dropped while exploring, and samples in a row without a usable label.
     """
 
     def __init__(
@@ -98,6 +100,8 @@ class Manager(Ending):
         stage: Stage = "exploring",
         window: Sequence[tuple[int, int]] = (),
         last_set: int = 0,
+        dropped: int = 0,
+        failures: int = 0,
     ) -> None:
         tally = Tally(plan.rules, labels=labelled, rounds=rounds_done, steps=steps, selected=selected)
         queue = OracleQueue(plan.queue, plan.per_walker, oracles=len(plan.oracles))
@@ -107,7 +111,7 @@ class Manager(Ending):
         self.tally.window.extend(window)
         self.rounds.buffer.extend(buffered)
         self._complete = complete
-        self.failures_in_a_row = 0
+        self.failures_in_a_row = failures
         self.quarantined = 0
         self.stage: Stage = stage if plan.serial else "exploring"
         self.durations = Durations()
@@ -117,7 +121,7 @@ class Manager(Ending):
         self._turn_over = True
         self._asked: tuple[int, tuple[int, ...]] | None = None
         self._requests = 0
-        self._dropped = 0
+        self._dropped = dropped
 
     def handle(self, event: v.Event, now: float) -> list[v.Action]:
         """Take one event at time `now` (seconds since the run's start) and return what must be done, in order."""
@@ -147,7 +151,9 @@ class Manager(Ending):
                 return self._label(event)
             case v.LabelMissed():
                 return self._missed(event)
-            case v.HostsLost(hosts, why):
+            case v.HostsLost(hosts, why, walkers):
+                self.tally.ended.difference_update(walkers)
+                self.tally.disabled.difference_update(walkers)
                 return self._lost(hosts, why)
             case v.StateSaved(host, number, written):
                 return self._saved(host, number, written)
@@ -320,7 +326,7 @@ class Manager(Ending):
             return self._serial() + self._dispatch()
         actions: list[v.Action] = [v.Release(*self.rounds.release())] if self.rounds.due else []
         if self.phase == "running" and self.sets.due(self._now) and self.sets.hosts.isdisjoint(self._roster.away):
-            actions.append(v.TakeSet(self.sets.begin()))
+            actions.append(v.TakeSet(self.sets.begin(self._now)))
         return actions + self._dispatch()
 
     def _bootstrapped(self) -> list[v.Action]:
@@ -351,7 +357,7 @@ class Manager(Ending):
             self.stage = "labelling"
             return []
         if self.sets.due(self._now):
-            return [v.TakeSet(self.sets.begin())]
+            return [v.TakeSet(self.sets.begin(self._now))]
         self._turn_over = False
         return [v.ResumeWalkers()]
 
@@ -434,6 +440,11 @@ class Manager(Ending):
         late = [h for h, t in self._since.items() if self._now - t > limit and h in self.queue.flying]
         if late and self.phase in ("bootstrapping", "running"):
             return self._restart(f"{late[0]} has been silent for {limit:g} s, longer than the oracle's timeout")
+        if self.sets.overdue(self._now, self.plan.startup_limit):
+            self.sets.abandon(self._now)
+            if self.plan.serial:
+                limit = self.plan.startup_limit
+                return self._restart(f"snapshot set {self.sets.number} wasn't written within {limit:g} s")
         missing_ranks = self._roster.overdue(self._now - self.plan.startup_limit)
         if missing_ranks:
             return self._restart(f"{', '.join(missing_ranks)} didn't begin anew within {self.plan.startup_limit:g} s")
@@ -464,5 +475,7 @@ class Manager(Ending):
             "steps": tally.steps,
             "selected": tally.selected,
             "window": [list(turn) for turn in tally.window],
+            "dropped": self._dropped,
+            "failures": self.failures_in_a_row,
             "waiting": [*self.queue.waiting, *flying],
         }

@@ -25,7 +25,7 @@ class Sets:
         self.every = every
         self.number = last
         self._missing: set[str] | None = None
-        self._ended = 0.0
+        self._began = self._ended = 0.0
 
     @property
     def open(self) -> bool:
@@ -36,9 +36,14 @@ class Sets:
         """Whether it is time for the next one."""
         return not self.open and now - self._ended >= self.every
 
-    def begin(self) -> int:
+    def overdue(self, now: float, limit: float) -> bool:
+        """Whether a set that is being written takes longer than the limit, in seconds."""
+        return self.open and now - self._began > limit
+
+    def begin(self, now: float) -> int:
         """Begin a set, whatever became of the one before; returns its number."""
         self.number += 1
+        self._began = now
         self._missing = set(self.hosts)
         return self.number
 

@@ -127,10 +127,14 @@ class LabelMissed:
 
 @dataclass(frozen=True, slots=True)
 class HostsLost:
-    """The process of these hosts has died or hangs; they were all of its hosts, none if it was an idle spare."""
+    """The process of these hosts has died or hangs; they were all of its hosts, none if it was an idle spare.
+
+    Their `walkers` will live again from their snapshots, also those that had ended.
+    """
 
     hosts: tuple[str, ...]
     why: str
+    walkers: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -35,12 +35,12 @@ def clear_orphans(directory: Path, say: Callable[[str], None]) -> None:
 
 
 def made(directory: Path) -> tuple[int, int]:
-    """Labels made and snapshot sets committed: what a start has to add to, or it was in vain."""
+    """Labels made and training rounds ended: what a start has to add to, or it was in vain."""
     if not (directory / FILE_NAME).exists():
         return 0, 0
     store = Store(directory)
     try:
-        return store.labels_made, max((number for number, _ in store.sets()), default=0)
+        return store.labels_made, len(store.rounds())
     finally:
         store.close()
 

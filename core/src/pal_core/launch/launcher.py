@@ -101,7 +101,7 @@ class Launcher:
         self._owner = Owner.me(secrets.token_hex(12))
         self._environment = {**_environment(way, threads, self._owner), **_end(end)}
         self._status: dict[str, Any] | None = None
-        self._overdue = False
+        self._overdue = 0
 
     def run(self, show: Callable[[dict[str, Any]], None]) -> dict[str, Any]:
         """Start and watch until the run has ended, and return the last status.
@@ -135,15 +135,16 @@ class Launcher:
             self._owner.sign_off(self.directory)
 
     def _starts(self, show: Callable[[dict[str, Any]], None]) -> dict[str, Any]:
-        vain, cause = 0, ""
+        vain, cause, best = 0, "", made(self.directory)
         while True:
-            before = made(self.directory)
             environment = {**self._environment, **({RESTART_VARIABLE: cause} if cause else {})}
             ranks = Ranks(self._command, environment, self.directory)
             try:
                 end = self._start(ranks, show)
-                if made(self.directory) != before:
+                after = made(self.directory)
+                if any(new > old for new, old in zip(after, best, strict=True)):
                     self.advanced, vain = True, 0
+                best = (max(best[0], after[0]), max(best[1], after[1]))
                 if end is not None:
                     return end
                 cause = self._cause(ranks)
@@ -183,11 +184,11 @@ class Launcher:
         """Whether another start would end in the same way at once."""
         begun = self._status is not None and self._status["phase"] != "starting"
         lasting = any(w.kind == "error" or (w.kind == "exception" and not begun) for w in words)
-        return lasting or self._overdue or not self.directory.exists()
+        return lasting or self._overdue > 1 or not self.directory.exists()
 
     def _watch(self, ranks: Ranks, show: Callable[[dict[str, Any]], None]) -> None:
         (self.directory / STATUS_FILE).unlink(missing_ok=True)
-        begin, ended, self._overdue = time.monotonic(), 0.0, False
+        begin, ended = time.monotonic(), 0.0
         while ranks.code is None and not self.wishes.at_once:
             time.sleep(_POLL)
             now = time.monotonic()
@@ -196,13 +197,14 @@ class Launcher:
                 return
             self._look(show)
             if self._status is None and now - begin > self._limits.startup:
-                self._overdue = True
+                self._overdue += 1
                 return
             if self._status is not None and self._status["outcome"] is not None:
                 ended = ended or now
                 if now - ended > min(self._limits.stop, LEAVE_LIMIT):
                     return
         self._look(show)
+        self._overdue = 0
 
     def _look(self, show: Callable[[dict[str, Any]], None]) -> None:
         found = read_status(self.directory)

@@ -98,6 +98,8 @@ def _machine(setup: Setup, store: Store, state: Mapping[str, Any], earlier: Sequ
         stage=state.get("stage", "exploring"),
         window=[(int(n), int(k)) for n, k in state.get("window", ())],
         last_set=max((n for n, _ in store.sets()), default=0),
+        dropped=int(state.get("dropped", 0)),
+        failures=int(state.get("failures", 0)),
     )
 
 

@@ -71,7 +71,7 @@ class ExchangeHost(Host):
         """Turn a message into an event for the machine."""
         if isinstance(message, m.Explore):
             self._exploring = True
-            for host in self.setup.plan.addresses("generator"):
+            for host in self._machine.walkers_present:
                 self.post(host, message)
             return
         if isinstance(message, m.Lost):
@@ -85,7 +85,7 @@ class ExchangeHost(Host):
     def receive(self, sender: str, message: m.Message) -> None:
         """Pass the order for a snapshot on: it must come to the walkers after the verdicts sent before."""
         if isinstance(message, m.Snapshot):
-            for host in self.setup.plan.addresses("generator"):
+            for host in self._machine.walkers_present:
                 self.post(host, message)
         super().receive(sender, message)
 

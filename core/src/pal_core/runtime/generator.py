@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
 from collections import deque
 from dataclasses import dataclass
 from operator import itemgetter
+from typing import Any
 
 import numpy as np
 
@@ -53,9 +55,17 @@ class GeneratorHost(Host):
         self._bootstrap = 0
         self._seq = self.times * LIFE
         self._exploring = False
+        self._disabled: dict[int, str] = {}
+        self._untold = False
+        past = self.setup.past
         for index in self.part.indices:
-            state = self.setup.past.state(f"walker/{index}")
-            self._walkers[index] = _Walker(self._make(index, state), state)
+            state, notes = past.state(f"walker/{index}"), past.notes(f"walker/{index}")
+            if notes.get("disabled"):
+                self._disabled[index] = str(notes["disabled"])
+                self._untold = True
+                continue
+            walker = _Walker(self._make(index, state), state, int(notes.get("faults", 0)), int(notes.get("sound", 0)))
+            self._walkers[index] = walker
             self._ask(index, None)
         schema = self.setup.loaded.sample_schema
         return Batch.from_samples(schema, [s for _, s in self._ready])
@@ -95,7 +105,7 @@ class GeneratorHost(Host):
             if self._bootstrap:
                 self._send_bootstrap()
                 return True
-            if not self._exploring or not (self._todo or self._ready or self._ended):
+            if not self._exploring or not (self._todo or self._ready or self._ended or self._untold):
                 return False
             begin = time.monotonic()
             while self._todo and time.monotonic() - begin < FLUSH_AFTER:
@@ -127,6 +137,9 @@ class GeneratorHost(Host):
             self._faulty(index, error)
 
     def _send(self) -> None:
+        if self._untold:
+            self._untold = False
+            self.post("exchange", m.WalkersEnded(tuple(self._disabled), tuple(self._disabled.values()), disabled=True))
         if self._ended:
             ended, reasons = zip(*self._ended, strict=True)
             self.post("exchange", m.WalkersEnded(ended, reasons))
@@ -184,6 +197,9 @@ class GeneratorHost(Host):
         self.report(error, f"walker {index} is disabled")
         cause = error.__cause__
         reason = f"walker {index} is disabled after {type(cause).__name__}: {cause}"
+        self._disabled[index] = reason
+        with contextlib.suppress(Exception):  # it has failed often enough
+            self._walkers.pop(index).kernel.close()
         self.post("exchange", m.WalkersEnded((index,), (reason,), disabled=True))
 
     def _send_bootstrap(self) -> None:
@@ -216,10 +232,13 @@ class GeneratorHost(Host):
         return not self._todo or self.setup.loaded.settings.run.schedule != "serial"
 
     def states(self) -> tuple[States, Notes]:
-        """Every walker's snapshot; it is also what the walker would be reset to."""
-        for walker in self._walkers.values():
+        """Every walker's snapshot, which is also what the walker would be reset to; and who is disabled, and why."""
+        notes: dict[str, dict[str, Any]] = {f"walker/{i}": {"disabled": why} for i, why in self._disabled.items()}
+        for index, walker in self._walkers.items():
             walker.state = walker.kernel.snapshot() or None
-        return {f"walker/{i}": w.state for i, w in self._walkers.items() if w.state}, {}
+            if walker.faults:
+                notes[f"walker/{index}"] = {"faults": walker.faults, "sound": walker.sound}
+        return {f"walker/{i}": w.state for i, w in self._walkers.items() if w.state}, notes
 
     def halt(self, message: m.Halt) -> None:
         """Hand out the verdicts first: a walker that hasn't heard its own would propose the same sample again later."""

@@ -245,7 +245,7 @@ class Host(ABC):
             return 0
         try:
             states, notes = self.captured()
-            if states:
+            if states or notes:
                 write_part(self.setup.directory, number, self.address, states, notes)
         except KernelError as error:
             self.report(error, "the last snapshot is not written")

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -16,7 +18,7 @@ from pal_core.runtime.checks import CheckRaised, Checks, expected_columns, expec
 from pal_core.runtime.host import Setup
 from pal_core.runtime.level import level_of
 from pal_core.runtime.oracle_process import oracle_wire
-from pal_core.runtime.spool import Spool
+from pal_core.runtime.spool import DEAR, Spool
 from pal_core.store.store import Store
 
 __all__ = ["LabelDesk"]
@@ -47,6 +49,8 @@ class LabelDesk:
         self.level = level_of(setup.loaded)
         self._spool = Spool(setup.directory, self.level, oracle_wire(setup.loaded)) if setup.loaded.oracle else None
         self._stored: list[tuple[int, int]] = []
+        self.dear = False
+        """Whether a label has been stored that is worth the wait for the disk."""
         self._fresh: dict[int, dict[str, Any]] = {}
         self._last_failure: dict[int, str] = {}
 
@@ -94,24 +98,36 @@ class LabelDesk:
         label = self._store.ahead_label(number) if self.repeating else None
         if label is not None:
             return self._judged(host, number, attempt, label, None)
-        if attempt == 1 or self._spool is None:
-            return None
-        found = next(self._spool.labels(number), None)
-        if found is None:
-            return None
-        self._stored.append((number, found[1].attempt))
-        self._store.add_attempt(number, found[1].attempt, found[0], seconds=found[1].seconds)
-        return self._judged(host, number, attempt, found[1].batch[0], found[1].seconds)
+        found = None if attempt == 1 else self.finished(number)
+        return None if found is None else self.labelled(host, replace(found, attempt=attempt))
+
+    def finished(self, number: int) -> m.Labelled | None:
+        """The label of a sample that has been written down where it was made, whatever became of its maker."""
+        labels = self._spool.labels(number) if self._spool is not None else iter(())
+        return next((label for _, label in labels), None)
 
     def take_in(self) -> int:
-        """Store the labels that an earlier part of the run had not come to; returns how many."""
+        """Store the labels that an earlier part of the run had not come to; returns how many.
+
+        A run that repeats itself judges them when it comes to their samples again.
+        """
         taken = 0
         for host, message in self._spool.labels() if self._spool is not None else ():
-            self._stored.append((message.request, message.attempt))
-            if self._store.lacks_label(message.request):
-                taken += 1
+            self._forget_later(message)
+            if not self._store.lacks_label(message.request):
+                continue
+            taken += 1
+            if self._setup.repeats:
+                self._store.add_attempt(message.request, message.attempt, host, seconds=message.seconds)
+                self._store.add_label(message.request, message.batch[0], *self._origin(), level=self.level)
+                continue
+            with contextlib.suppress(CheckRaised):  # the label is in quarantine then, and the journal says why
                 self.labelled(host, message)
         return taken
+
+    def _forget_later(self, label: m.Labelled) -> None:
+        self._stored.append((label.request, label.attempt))
+        self.dear = self.dear or label.seconds >= DEAR
 
     def remind_checks(self, since: float) -> None:
         """Tell the checks of labels admitted since they were last asked what they remember."""
@@ -121,7 +137,7 @@ class LabelDesk:
 
     def committed(self) -> None:
         """What has been stored is durable: it needn't lie in the spool any longer."""
-        stored, self._stored = self._stored, []
+        stored, self._stored, self.dear = self._stored, [], False
         for request, attempt in stored if self._spool is not None else ():
             self._spool.remove(request, attempt)  # type: ignore[union-attr] # there is one
 
@@ -133,7 +149,7 @@ class LabelDesk:
         CheckRaised
             If a check raises; the label is then in quarantine.
         """
-        self._stored.append((message.request, message.attempt))
+        self._forget_later(message)
         self._store.add_attempt(message.request, message.attempt, host, seconds=message.seconds)
         return self._judged(host, message.request, message.attempt, message.batch[0], message.seconds)
 

@@ -8,6 +8,7 @@ from typing import Protocol
 
 from pal_core import messages as m
 from pal_core.errors import PalError
+from pal_core.runtime.plan import SPARE
 from pal_core.transport.base import Transport
 
 __all__ = ["ControllerLostError", "Loop", "Worker"]
@@ -59,11 +60,14 @@ class Loop:
     def __init__(self, hosts: Sequence[Worker], transport: Transport) -> None:
         self._hosts = {h.address: h for h in hosts}
         self._transport = transport
+        self._early: dict[str, list[tuple[str, m.Message]]] = {}
 
     def add(self, host: Worker) -> None:
-        """Take a host in that was lost elsewhere, and start it."""
+        """Take a host in that was lost elsewhere, start it, and give it what has come for it already."""
         self._hosts[host.address] = host
         host.start()
+        for sender, message in self._early.pop(host.address, ()):
+            host.receive(sender, message)
 
     def run(self) -> None:
         """Start the hosts and go on until all have left.
@@ -92,7 +96,12 @@ class Loop:
             if isinstance(message, m.Moved):
                 for address in message.hosts:
                     self._transport.move(address, message.rank)
-            self._hosts[to].receive(sender, message)
+            if to in self._hosts:
+                self._hosts[to].receive(sender, message)
+            elif any(h.startswith(f"{SPARE}/") for h in self._hosts):  # this rank is about to take the host over
+                self._early.setdefault(to, []).append((sender, message))
+            else:
+                raise KeyError(f"{to} is not on this rank: {message} of {sender}")
         lost = self._transport.lost()
         if lost:
             self._tell_lost(lost)

@@ -28,7 +28,7 @@ from pal_core.runtime.host import Post, Setup
 from pal_core.runtime.labels import LabelDesk
 from pal_core.runtime.plan import Part
 from pal_core.runtime.replacing import Replacing
-from pal_core.runtime.snapshots import remove_sets, write_part
+from pal_core.runtime.snapshots import Saver, remove_sets
 from pal_core.runtime.status import StatusBoard
 from pal_core.runtime.teaching import Teaching
 from pal_core.store.store import Store
@@ -115,13 +115,17 @@ class ManagerHost:
         remove_sets(setup.directory, tuple(n for n, _ in self._store.sets()))
         self._began = self._ticked = self._told = time.monotonic()
         self._desk = LabelDesk(setup, self._store)
+        if not setup.repeats:
+            self._desk.remind_checks(self._last_asked)
         taken_in = self._desk.take_in()
         if taken_in:
             self._store.note("manager", f"{taken_in} labels were finished when an earlier part of the run ended")
         self._machine, self._desk.next_sample, self._desk.repeating = begin(setup, self._store)
-        self._desk.remind_checks(dict(self._store.sets()).get(setup.set, {}).get("time", 0.0))
+        if setup.repeats:
+            self._desk.remind_checks(self._last_asked)
         self._replacing = Replacing(setup.plan, self._post)
         self._bootstrapping = Bootstrapping(setup.plan, self._post)
+        self._saver = Saver(setup.directory, self.address)
         self._teaching = Teaching(setup, self._store, self._post)
         self._board = StatusBoard(self._machine, setup.plan)
         self._observers = [*plugins.observers(), *observers]
@@ -134,6 +138,11 @@ class ManagerHost:
         self._heard: dict[str, float] = {}
         self._later: deque[v.Event] = deque()
         self._tell("started")
+
+    @property
+    def _last_asked(self) -> float:
+        """When the label checks gave what they remember to the snapshot set that the run goes on from."""
+        return float(dict(self._store.sets()).get(self.setup.set, {}).get("time", 0.0))
 
     def note(self, source: str, text: str) -> None:
         """Write into the journal."""
@@ -184,6 +193,8 @@ class ManagerHost:
         """Ranks are gone: let the machine decide what follows."""
         for rank in ranks:
             event = self._replacing.lost(rank)
+            for host in event.hosts if event is not None and not self.left else ():
+                self._rescue(host)
             if event is not None and not self.left:
                 self._announce("manager", event.why)
                 for host in event.hosts:
@@ -197,6 +208,8 @@ class ManagerHost:
     def work(self, now: float) -> bool:
         """Commit, then send."""
         self._store.commit()
+        if self._desk.dear:
+            self._store.synchronise()
         self._desk.committed()
         if not self._outbox:
             return False
@@ -207,7 +220,7 @@ class ManagerHost:
 
     def receive(self, sender: str, message: m.Message) -> None:
         """Store what a message brings, then tell the machine."""
-        if self.left:
+        if self.left or sender == self.address:
             return
         self._heard[sender] = time.monotonic()
         for event in self._events(sender, message):
@@ -238,7 +251,10 @@ class ManagerHost:
                 if self._flying(sender, request):
                     yield self._labelled(sender, message)
             case m.LabelFailed(request):
-                if self._flying(sender, request):
+                rescued = self._desk.finished(request) if self._flying(sender, request) else None
+                if rescued is not None:
+                    yield self._labelled(sender, rescued)
+                elif self._flying(sender, request):
                     self._board.failed_attempts += 1
                     yield self._label_failed(sender, message)
             case m.Saved(number, error):
@@ -298,6 +314,13 @@ class ManagerHost:
     def _flying(self, sender: str, request: int) -> bool:
         ticket = self._machine.queue.flying.get(sender)
         return ticket is not None and ticket.sample == request
+
+    def _rescue(self, host: str) -> None:
+        """Take in what a lost oracle had finished."""
+        ticket = self._machine.queue.flying.get(host)
+        found = self._desk.finished(ticket.sample) if ticket is not None else None
+        if found is not None:
+            self._handle(self._labelled(host, found))
 
     def _labelled(self, sender: str, message: m.Labelled) -> v.Event:
         try:
@@ -373,6 +396,8 @@ class ManagerHost:
             case v.ResumeWalkers():
                 self._post("exchange", m.Resume(self._versions))
             case v.TakeSet(number):
+                with contextlib.suppress(CheckRaised):  # told when the set is to be committed
+                    self._saver.start(number, self._desk.snapshot_part(), {})
                 self._post_all(["exchange", *plan.addresses("training")], m.Snapshot(number))
             case v.CommitSet(number):
                 self._commit_set(number)
@@ -426,19 +451,28 @@ class ManagerHost:
     def _commit_set(self, number: int) -> None:
         """Make a set count, with the state of the machine that belongs to it; the one before is kept too."""
         directory = self.setup.directory
-        try:
-            if part := self._desk.snapshot_part():
-                write_part(directory, number, self.address, part, {})
-            files = sorted(p.name for p in set_directory(directory, number).glob("[!.]*"))
-        except (OSError, CheckRaised) as error:
+        error = self._own_part(number)
+        if error:
             self._store.note("manager", f"snapshot set {number} is given up: {error}")
             return
+        files = sorted(p.name for p in set_directory(directory, number).glob("[!.]*"))
         own = {"sample": self._desk.next_sample, "session": self._store.session, "files": files, "time": time.time()}
         self._store.add_set(number, self._machine.state() | own)
         kept = tuple(n for n, _ in self._store.sets()[-_SETS_KEPT:])
         self._store.drop_sets(kept[0])
         self._store.commit()
         remove_sets(directory, kept)
+
+    def _own_part(self, number: int) -> str:
+        """See that what the checks remember is written; why it isn't, or nothing."""
+        try:
+            news = self._saver.finished(wait=True)
+            if news is None or news[0] != number:  # the last set, which nobody was asked for before
+                self._saver.start(number, self._desk.snapshot_part(), {})
+                news = self._saver.finished(wait=True)
+        except CheckRaised as error:
+            return error.message.what
+        return news[1] if news is not None else "it wasn't written"
 
     # --- the end
 

@@ -55,8 +55,12 @@ class OracleHost(Host):
 
     @property
     def scratch(self) -> Path:
-        """Directory of this worker's own, emptied before every label."""
-        return self.setup.directory / SCRATCH_FOLDER / self.address.replace("/", "-")
+        """Directory of this worker's own, emptied before every label.
+
+        One that has taken a lost rank over has another: programs of the lost one may live some seconds longer.
+        """
+        name = self.address.replace("/", "-") + (f"-{self.times}" if self.times else "")
+        return self.setup.directory / SCRATCH_FOLDER / name
 
     @property
     def _settings(self) -> OracleTable:

@@ -43,7 +43,8 @@ class Replacing:
         if not hosts:
             return None
         node = f" on {self._plan.nodes[rank]}" if self._plan.nodes[rank] else ""
-        return v.HostsLost(working, f"rank {rank}{node} is gone ({', '.join(hosts)})")
+        walkers = tuple(i for p in self._plan.role("generator") if p.address in hosts for i in p.indices)
+        return v.HostsLost(working, f"rank {rank}{node} is gone ({', '.join(hosts)})", walkers)
 
     def replace(self, hosts: Sequence[str]) -> str:
         """Let the next spare be these hosts; returns what has been done, in words."""
@@ -53,11 +54,11 @@ class Replacing:
         for host in hosts:
             self._where[host] = rank
         self._post("exchange", m.Lost(tuple(hosts)))
+        self._post(spare, m.Take(tuple(hosts), max(self.times[h] for h in hosts)))
         for address in self._where:
-            if address not in self._gone and address != "manager":
+            if address not in self._gone:
                 self._post(address, m.Moved(tuple(hosts), rank))
         self._gone.difference_update(hosts)
-        self._post(spare, m.Take(tuple(hosts), max(self.times[h] for h in hosts)))
         return f"{', '.join(hosts)} go on at rank {rank}"
 
     def forgo(self, hosts: Sequence[str]) -> str:

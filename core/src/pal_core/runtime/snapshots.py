@@ -76,7 +76,7 @@ class Saver:
 
     def _write(self, number: int, states: States, notes: Notes) -> None:
         try:
-            if states:
+            if states or notes:
                 write_part(self._directory, number, self._host, states, notes)
         except Exception as error:  # any: told to the manager, which abandons the set
             _log.warning("part of snapshot set %d can't be written", number, exc_info=True)
@@ -132,8 +132,8 @@ class SetReader:
 
     @property
     def kernels(self) -> frozenset[str]:
-        """Names of all states."""
-        return frozenset(self._places)
+        """Names of all states, and of walkers that were disabled, of which nothing more need be known."""
+        return frozenset(self._places) | {k for k, note in self._notes.items() if note.get("disabled")}
 
     def state(self, kernel: str) -> dict[str, NDArray[Any]] | None:
         """State of a kernel, None if the set has none."""

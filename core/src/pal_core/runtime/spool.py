@@ -16,10 +16,10 @@ from pal_core import messages as m
 from pal_core.reading import read_plain
 from pal_core.transport.wire import Wire, WireError
 
-__all__ = ["FOLDER", "Spool"]
+__all__ = ["DEAR", "FOLDER", "Spool"]
 
 FOLDER = "spool"
-_DEAR = 1.0
+DEAR = 1.0
 """Seconds that a label must have taken to be worth the wait for the disk; others survive all but a power cut."""
 _LARGEST = 1 << 32
 _log = logging.getLogger("pal.spool")
@@ -53,7 +53,7 @@ class Spool:
             self._folder.mkdir(parents=True, exist_ok=True)
             with temporary.open("wb") as file:
                 file.write(self._wire.encode("manager", host, label))
-                if label.seconds >= _DEAR:
+                if label.seconds >= DEAR:
                     file.flush()
                     os.fsync(file.fileno())
             temporary.replace(path)

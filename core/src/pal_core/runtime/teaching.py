@@ -45,13 +45,12 @@ class Teaching:
         return batch, validation_mask(settings.run.seed, share, samples)
 
     def recall(self, hosts: Iterable[str], number: int) -> None:
-        """Tell training hosts what the rounds up to this one have been trained on."""
+        """Tell training hosts what the rounds up to this one have been trained on, be it nothing."""
         samples = self._store.used(number)
         self._trained_on[number] = len(samples)
-        if number:
-            data = self._data(samples)
-            for host in hosts:
-                self._post(host, m.Recall(number, *data))
+        data = self._data(samples)
+        for host in hosts:
+            self._post(host, m.Recall(number, *data))
 
     def release(self, number: int, samples: Sequence[int]) -> None:
         """Give all training hosts the labels of a new round."""

@@ -70,6 +70,8 @@ class TrainingHost(Host):
         self._finish: float | None = None
         self._done = False
         self._turn = 0
+        self._newest = 0
+        self._recalled = not self.times
         self._data: list[tuple[Batch, NDArray[np.bool_]]] = []
         for index in self.part.indices:
             model = self.setup.build(self.kernel, self.context(index))
@@ -81,12 +83,16 @@ class TrainingHost(Host):
         """Take labels, or the wish to come to an end."""
         match message:
             case m.Recall(number, batch, validation):
-                self._round = number
+                self._round = self._newest = number
+                self._recalled = True
                 with self.guarded():
                     self._extend(batch, validation)
                     self._restore()
             case m.Train():
-                self._pending.append(message)
+                # One that has taken a lost rank over is told everything once it runs; what comes before would be twice.
+                if self._recalled and message.round > self._newest:
+                    self._newest = message.round
+                    self._pending.append(message)
             case m.Moved(hosts):
                 self._tell_again(hosts)
             case m.Finish(limit):
@@ -139,6 +145,8 @@ class TrainingHost(Host):
         self._in_round = True
 
     def _extend(self, batch: Batch, validation: NDArray[np.bool_]) -> None:
+        if not len(batch):
+            return
         self._data.append((batch, validation))
         for member in self._members.values():
             member.model.extend(batch, validation)
@@ -152,7 +160,9 @@ class TrainingHost(Host):
             if state is not None:
                 member.model.restore(state)
                 member.epoch = int(notes["epoch"])
-            elif member.held.weights is not None:
+            # Weights of a round that ended after the set are better than what it holds.
+            newer = member.held.version > int(past.notes(f"weights/{index}").get("version", 0))
+            if member.held.weights is not None and (state is None or newer):
                 member.model.load(member.held.weights)
 
     def _set_off(self, index: int, member: _Member) -> None:

@@ -198,6 +198,12 @@ class Database:
             if self._db.in_transaction:
                 self._db.execute("COMMIT")
 
+    def synchronise(self) -> None:
+        """Wait until what has been committed is on the disk, so that it survives a power cut too."""
+        wal = self.path.with_name(f"{FILE_NAME}-wal")
+        with contextlib.suppress(FileNotFoundError), wal.open("rb") as file:
+            os.fsync(file.fileno())
+
     def touch_lock(self) -> None:
         """Say that this writer lives; to be called once a second or more often. `commit` does.
 

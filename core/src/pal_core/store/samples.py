@@ -234,10 +234,10 @@ class Samples(Database):
         return int(self._run("SELECT COUNT(*) FROM labels")[0][0])
 
     def lacks_label(self, number: int) -> bool:
-        """Whether a sample is stored, without a label and not set aside."""
+        """Whether a sample is stored without any label, admitted or refused."""
         sql = (
-            "SELECT 1 FROM samples WHERE id = ?1 AND state NOT IN ('labelled', 'quarantined') "
-            "AND NOT EXISTS (SELECT 1 FROM labels WHERE sample = ?1)"
+            "SELECT 1 FROM samples WHERE id = ?1 AND NOT EXISTS (SELECT 1 FROM labels WHERE sample = ?1) "
+            "AND NOT EXISTS (SELECT 1 FROM quarantine WHERE sample = ?1 AND data IS NOT NULL)"
         )
         return bool(self._run(sql, [number]))
 
