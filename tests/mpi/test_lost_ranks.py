@@ -10,7 +10,7 @@ import time
 from pathlib import Path
 
 import pytest
-from pal_core.runtime.launch import find_mpiexec
+from pal_core.launch.ways import find_mpiexec
 
 from pal_core.transport.survival import can_survive, survival_options
 
