@@ -74,6 +74,17 @@ def test_convergence_forgets_what_lies_before_the_window():
     assert (t.steps, t.selected) == (20, 11)
 
 
+def test_sums_are_those_of_the_calls_that_are_kept():
+    t = Tally(CONVERGENCE)
+    t.window.extend([(5, 5), (3, 1)])  # of an earlier session
+    for samples, selected in [(4, 4), (1, 0), (30, 7), (2, 2), (9, 0)]:
+        t.predicted(samples, selected)
+        turns = list(t.window)
+        assert (t.window.samples, t.window.selected) == tuple(map(sum, zip(*turns, strict=True)))
+        assert t.window.samples - turns[0][0] < CONVERGENCE.window
+    assert turns == [(2, 2), (9, 0)]
+
+
 def test_share_is_unknown_before_the_first_prediction():
     t = Tally(CONVERGENCE)
     t.predicted(0, 0)

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Literal
 
-__all__ = ["StopRules", "Tally"]
+__all__ = ["StopRules", "Tally", "Window"]
 
 
 @dataclass(frozen=True)
@@ -24,6 +25,40 @@ class StopRules:
     members: int = 1
 
 
+class Window:
+    """The last calls for predictions, each with how many samples it had and how many of them were selected.
+
+    Attributes
+    ----------
+    samples, selected : int
+        Their sums, which are asked for at every event.
+    """
+
+    def __init__(self) -> None:
+        self._turns: deque[tuple[int, int]] = deque()
+        self.samples = self.selected = 0
+
+    def __iter__(self) -> Iterator[tuple[int, int]]:
+        return iter(self._turns)
+
+    def __len__(self) -> int:
+        return len(self._turns)
+
+    def extend(self, turns: Iterable[tuple[int, int]]) -> None:
+        """Take in calls, the newest last."""
+        for samples, selected in turns:
+            self._turns.append((samples, selected))
+            self.samples += samples
+            self.selected += selected
+
+    def forget_before(self, size: int) -> None:
+        """Keep as many of the last calls as hold `size` samples."""
+        while self._turns and self.samples - self._turns[0][0] >= size:
+            samples, selected = self._turns.popleft()
+            self.samples -= samples
+            self.selected -= selected
+
+
 @dataclass
 class Tally:
     """What has been counted so far, and which rule it meets."""
@@ -37,7 +72,7 @@ class Tally:
     disabled: set[int] = field(default_factory=set)
     wishes: dict[int, str] = field(default_factory=dict)
     last_reason: str = ""
-    window: deque[tuple[int, int]] = field(default_factory=deque)
+    window: Window = field(default_factory=Window)
 
     def predicted(self, samples: int, selected: int) -> None:
         """Count predicted samples; the window keeps as many of the last calls as hold `StopRules.window` samples."""
@@ -45,16 +80,13 @@ class Tally:
             return
         self.steps += samples
         self.selected += selected
-        self.window.append((samples, selected))
-        total = sum(s for s, _ in self.window)
-        while self.window and total - self.window[0][0] >= self.rules.window:
-            total -= self.window.popleft()[0]
+        self.window.extend([(samples, selected)])
+        self.window.forget_before(self.rules.window)
 
     @property
     def uncertain_share(self) -> float | None:
         """Share of selected samples over the window; None before anything was predicted."""
-        samples = sum(s for s, _ in self.window)
-        return sum(n for _, n in self.window) / samples if samples else None
+        return self.window.selected / self.window.samples if self.window.samples else None
 
     @property
     def labels_left(self) -> int | None:
@@ -82,7 +114,7 @@ class Tally:
         return None
 
     def _converged(self) -> str | None:
-        if self.rules.uncertain is None or sum(s for s, _ in self.window) < self.rules.window:
+        if self.rules.uncertain is None or self.window.samples < self.rules.window:
             return None
         share = self.uncertain_share
         if share is None or share > self.rules.uncertain:
