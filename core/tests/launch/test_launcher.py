@@ -13,8 +13,9 @@ from plays import write_mpiexec
 from pal_core.launch import launcher as module
 from pal_core.launch import ranks
 from pal_core.launch.launcher import Launcher, Limits
-from pal_core.launch.processes import LAUNCHER_FILE, is_alive
+from pal_core.launch.processes import LAUNCHER_FILE
 from pal_core.launch.ways import LaunchError, Way
+from pal_core.proc import is_alive
 from pal_core.runtime.plan import Processes
 
 PROCESSES = Processes(1, 1, 1, None, None)

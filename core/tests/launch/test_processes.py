@@ -14,7 +14,8 @@ import pytest
 from pal_core.launch import directory
 from pal_core.launch.directory import clear_orphans
 from pal_core.launch.names import TOKEN_VARIABLE
-from pal_core.launch.processes import LAUNCHER_FILE, Owner, end_descendants, is_alive, living_descendants, started_at
+from pal_core.launch.processes import LAUNCHER_FILE, Owner, end_descendants, living_descendants
+from pal_core.proc import is_alive, started_at
 
 pytestmark = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="needs /proc")
 TOKEN = "0123456789abcdef01234567"  # noqa: S105

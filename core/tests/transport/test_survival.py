@@ -15,7 +15,6 @@ from pal_core.transport.survival import (
     STILL_LOOKS,
     STILL_TIME,
     Watch,
-    can_survive,
     process_identity,
     survival_options,
     survives,
@@ -43,19 +42,6 @@ def looks(watch, count, begin=100.0):
     return [watch.look(begin + 1.01 * LOOK_INTERVAL * k) for k in range(count)]
 
 
-@pytest.mark.parametrize(
-    ("version", "known"),
-    [
-        ("mpiexec (Open MPI) 5.0.11\n\nReport bugs to https://www.open-mpi.org/", True),
-        ("mpirun (Open MPI) 4.1.4", False),
-        ("HYDRA build details:\n    Version:   5.0.2", False),
-        ("srun: slurm 22.05", False),
-    ],
-)
-def test_only_open_mpi_5_survives(version, known):
-    assert can_survive(version) is known
-
-
 def test_ranks_know_from_their_environment(monkeypatch):
     assert survives({"OMPI_MCA_mpi_ft_enable": "1"})
     assert not survives({"OMPI_MCA_mpi_ft_enable": "0"})
@@ -66,9 +52,9 @@ def test_options_turn_on_fault_tolerance_but_not_the_heartbeats():
     assert survival_options() == ["--with-ft", "ulfm"]
 
 
-def test_asking_for_options_does_not_start_mpi():
-    program = "import sys, pal_core.transport.survival; print('mpi4py' in sys.modules)"
-    assert subprocess.run([sys.executable, "-c", program], stdout=subprocess.PIPE, check=True).stdout == b"False\n"
+def test_asking_for_options_starts_no_mpi_and_loads_little():
+    program = "import sys, pal_core.transport.survival; print({'mpi4py', 'numpy'}.isdisjoint(sys.modules))"
+    assert subprocess.run([sys.executable, "-c", program], stdout=subprocess.PIPE, check=True).stdout == b"True\n"
 
 
 @linux

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -11,13 +10,12 @@ from pal_core.launch.processes import Owner, end_descendants
 from pal_core.store.database import FILE_NAME, StoreError
 from pal_core.store.store import Store
 
-__all__ = ["await_lock", "clear_orphans", "is_full", "made", "stored_end"]
+__all__ = ["await_lock", "clear_orphans", "made", "stored_end"]
 
 ORPHANS_PATIENCE = 8.0
 """Seconds that ranks of a dead launcher, which are ending, are left before they are killed."""
 _LOOK_EVERY = 0.1
 _LOCK_LIMIT = 20.0
-_LITTLE = 1 << 16
 
 
 def clear_orphans(directory: Path, say: Callable[[str], None]) -> None:
@@ -69,11 +67,3 @@ def await_lock(directory: Path) -> None:
             if time.monotonic() > end:
                 raise
             time.sleep(_LOOK_EVERY)
-
-
-def is_full(directory: Path) -> bool:
-    """Whether there is no space left, so that not even an error can have been written."""
-    try:
-        return shutil.disk_usage(directory).free < _LITTLE
-    except FileNotFoundError:
-        return False

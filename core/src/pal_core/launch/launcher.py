@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from pal_core.builtin.observer import STATUS_FILE, read_status
-from pal_core.launch.directory import await_lock, is_full, made, stored_end
+from pal_core.launch.directory import await_lock, made, stored_end
 from pal_core.launch.names import (
     CORES_VARIABLE,
     END_VARIABLE,
@@ -28,6 +28,7 @@ from pal_core.launch.ranks import Ranks
 from pal_core.launch.signals import AT_ONCE, Wishes, heeding
 from pal_core.launch.ways import LaunchError, Way
 from pal_core.runtime.manager import STOP_FILE
+from pal_core.store.faults import is_full
 from pal_core.worker import thread_variables
 
 __all__ = ["LEAVE_LIMIT", "PAUSES", "PAUSE_OF_NODES", "Launcher", "Limits"]

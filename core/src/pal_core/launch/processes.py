@@ -17,54 +17,17 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from pal_core.launch.names import TOKEN_VARIABLE
+from pal_core.proc import is_alive, started_at
 from pal_core.reading import parse_json, read_plain
 
-__all__ = ["LAUNCHER_FILE", "Owner", "end_descendants", "is_alive", "living_descendants", "living_ranks", "started_at"]
+__all__ = ["LAUNCHER_FILE", "Owner", "end_descendants", "living_descendants", "living_ranks"]
 
 LAUNCHER_FILE = "launcher.json"
 """In the run directory while `pal run` has ranks: whose they are."""
 _PROC = Path("/proc")
-_DEAD = ("Z", "X")
 _LOOK_EVERY = 0.05
 _WORKER = b"pal_core.worker"
 _TOKEN = re.compile(r"[0-9a-f]{24}")
-
-
-def _stat(pid: int) -> list[str]:
-    """Fields of ``/proc/PID/stat`` from the state on (see proc(5)); the name before them may hold anything."""
-    return (_PROC / str(pid) / "stat").read_text().rpartition(")")[2].split()
-
-
-def is_alive(pid: int, started: str = "") -> bool:
-    """Whether a process of this machine lives; one that nobody has waited for yet doesn't.
-
-    Parameters
-    ----------
-    pid : int
-    started : str
-        Its `started_at`, where known: numbers of processes are given again.
-    """
-    if _PROC.is_dir():
-        try:
-            fields = _stat(pid)
-        except OSError:
-            return False
-        return fields[0] not in _DEAD and (not started or fields[19] == started)
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        return True
-    return True
-
-
-def started_at(pid: int) -> str:
-    """Start of a process in ticks since the machine's start, or an empty text where that isn't to be had."""
-    try:
-        return _stat(pid)[19]
-    except OSError:
-        return ""
 
 
 def living_descendants(token: str) -> list[int]:

@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable
 
 from pal_core.launch.names import LAUNCHED_VARIABLE
-from pal_core.launch.processes import is_alive, started_at
+from pal_core.proc import is_alive, started_at
 
 __all__ = ["Watch", "watch_launcher"]
 

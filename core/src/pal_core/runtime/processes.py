@@ -1,7 +1,7 @@
 """Processes of this machine as /proc shows them: descendants, their memory, their end.
 
-Where there is no /proc, nothing is found; whoever kills then has process groups only. Imports the standard library
-alone: the guard of an oracle's process is to stay small.
+Where there is no /proc, nothing is found; whoever kills then has process groups only. Imports little more than the
+standard library: the guard of an oracle's process is to stay small.
 """
 
 from __future__ import annotations
@@ -13,6 +13,8 @@ import signal
 import time
 from collections.abc import Callable, Collection, Iterable, Iterator
 from pathlib import Path
+
+from pal_core.proc import PARENT, START, process_fields
 
 __all__ = [
     "Identity",
@@ -82,10 +84,10 @@ def _children_by_search(pid: int) -> list[int]:
 def _stat(pid: int) -> tuple[int, int] | None:
     """Parent and start time of a process, None if there is none."""
     try:
-        fields = Path(f"/proc/{pid}/stat").read_bytes().rpartition(b")")[2].split()
+        fields = process_fields(pid)
     except (ProcessLookupError, FileNotFoundError):
         return None
-    return int(fields[1]), int(fields[19])
+    return int(fields[PARENT]), int(fields[START])
 
 
 def descendants(pid: int, spared: Collection[Identity] = (), thread: int | None = None) -> list[int]:

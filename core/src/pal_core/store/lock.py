@@ -20,6 +20,7 @@ import time
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from pal_core.proc import is_alive, number_space, started_at
 from pal_core.reading import parse_json, read_plain
 from pal_core.store.faults import StoreError, explain
 from pal_core.store.filesystem import filesystem_of, is_network
@@ -50,7 +51,9 @@ class Holder:
     @classmethod
     def me(cls) -> Holder:
         """This process."""
-        return cls(socket.gethostname(), os.getpid(), time.time(), _start(os.getpid()), _place(), secrets.token_hex(8))
+        return cls(
+            socket.gethostname(), os.getpid(), time.time(), started_at(os.getpid()), _place(), secrets.token_hex(8)
+        )
 
     def __str__(self) -> str:
         since = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(self.since))
@@ -59,7 +62,7 @@ class Holder:
     def alive(self, silence: float) -> bool:
         """Whether it still holds the lock; `silence` are the seconds since the record was renewed."""
         if self.place == _place():
-            return _exists(self.pid) and _start(self.pid) == self.start
+            return is_alive(self.pid) and started_at(self.pid) == self.start
         return silence <= STALE_AFTER
 
 
@@ -229,27 +232,8 @@ def _silence(path: Path) -> float:
 
 
 def _place() -> str:
-    """Computer since its last start and set of process numbers: within it, a process can be looked for."""
+    """Where a process can be looked for."""
     try:
-        boot = Path("/proc/sys/kernel/random/boot_id").read_bytes().decode().strip()
-        return f"{boot}/{Path('/proc/self/ns/pid').stat().st_ino}"
+        return number_space()
     except OSError:
         return socket.gethostname()
-
-
-def _exists(pid: int) -> bool:
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        return True
-    return True
-
-
-def _start(pid: int) -> str:
-    """When a process started, in the kernel's own count; its number may have been given to another since."""
-    try:
-        return Path(f"/proc/{pid}/stat").read_bytes().rpartition(b")")[2].split()[19].decode()
-    except (OSError, IndexError):
-        return ""

@@ -7,28 +7,20 @@ from __future__ import annotations
 
 import contextlib
 import os
-import re
 import signal
 from collections.abc import Mapping
-from pathlib import Path
 
-__all__ = ["Watch", "can_survive", "process_identity", "survival_options", "survives"]
+from pal_core.proc import START, STATE, number_space, process_fields
+
+__all__ = ["Watch", "process_identity", "survival_options", "survives"]
 
 _ENABLED = "OMPI_MCA_mpi_ft_enable"
 _TRUE = ("1", "true", "t", "yes", "y", "enabled")
-_START_TIME = 19
-"""Position of a process's beginning among `_fields`."""
 _STOPPED, _ENDED = "T", "ZX"
 LOOK_INTERVAL = 0.2
 STILL_TIME = 1.0
 """Seconds."""
 STILL_LOOKS = 4
-
-
-def can_survive(version: str) -> bool:
-    """Whether an mpiexec that says this of its version knows `survival_options`: Open MPI from 5.0 on."""
-    found = re.search(r"\(Open ?MPI\) (\d+)|Open MPI v?(\d+)", version)
-    return found is not None and int(found[1] or found[2]) >= 5
 
 
 def survival_options() -> list[str]:
@@ -47,7 +39,7 @@ def survives(environment: Mapping[str, str]) -> bool:
 def process_identity() -> str:
     """What tells this process from all others, also later ones of the same number; empty where that is unknown."""
     try:
-        return f"{os.getpid()} {_fields(os.getpid())[_START_TIME]} {_space()}"
+        return f"{os.getpid()} {process_fields(os.getpid())[START]} {number_space()}"
     except OSError:
         return ""
 
@@ -65,7 +57,7 @@ class Watch:
         self._processes: dict[int, tuple[int, str]] = {}
         self._still: dict[int, tuple[float, int]] = {}
         self._looked = 0.0
-        here = _space() if any(identities.values()) else ""
+        here = number_space() if any(identities.values()) else ""
         for rank, identity in identities.items():
             number, start, space = identity.split(maxsplit=2) if identity else ("0", "", "")
             if space and space == here:
@@ -91,12 +83,12 @@ class Watch:
     def _is_lost(self, rank: int, now: float) -> bool:
         number, start = self._processes[rank]
         try:
-            fields = _fields(number)
+            fields = process_fields(number)
         except OSError:
             return True
-        if fields[_START_TIME] != start or fields[0] in _ENDED:
+        if fields[START] != start or fields[STATE] in _ENDED:
             return True
-        if fields[0] != _STOPPED:
+        if fields[STATE] != _STOPPED:
             self._still.pop(rank, None)
             return False
         since, looks = self._still.get(rank, (now, 0))
@@ -110,17 +102,7 @@ def _kill(number: int, start: str) -> None:
         # An open descriptor stays with its process, so what is compared is what is killed.
         process = os.pidfd_open(number)
         try:
-            if _fields(number)[_START_TIME] == start:
+            if process_fields(number)[START] == start:
                 signal.pidfd_send_signal(process, signal.SIGKILL)
         finally:
             os.close(process)
-
-
-def _fields(number: int) -> list[str]:
-    """What the kernel says of a process: its state first (proc_pid_stat(5), from the third field on)."""
-    return Path(f"/proc/{number}/stat").read_text().rsplit(")", 1)[1].split()
-
-
-def _space() -> str:
-    """Process numbers mean something within this node and name space only."""
-    return f"{Path('/proc/sys/kernel/random/boot_id').read_text().strip()}/{Path('/proc/self/ns/pid').readlink()}"
