@@ -35,6 +35,14 @@ from pal_core.control.exchange import (
     WalkersGone,
 )
 
+BOOKS = ("_waiting", "_groups")
+
+
+def state_of(machine: Exchange) -> dict[str, Any]:
+    """All that a machine and its books hold, but for recent events; can be compared."""
+    state = {name: vars(value) if name in BOOKS else value for name, value in vars(machine).items()}
+    return deepcopy({name: value for name, value in state.items() if name != "_recent"})
+
 
 class WatchedExchange(Exchange):
     """Refuses a change of phase that isn't in the table."""
@@ -195,7 +203,7 @@ class ExchangeWorld:
 
     def snapshot(self) -> dict[str, Any]:
         """The machine's state but for its list of recent events."""
-        return deepcopy({name: value for name, value in vars(self.machine).items() if name != "_recent"})
+        return state_of(self.machine)
 
     # --- actions
 

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from copy import deepcopy
-
 import pytest
+from exchange_world import state_of
 
 from pal_core.control.exchange import (
     PHASES,
@@ -365,10 +364,10 @@ ILLEGAL = {
 def test_illegal_event_is_refused_with_those_before_it_and_changes_nothing(case):
     history, event, why = ILLEGAL[case]
     x = after(exchange(), *history)
-    before = state(x)
+    before = state_of(x)
     with pytest.raises(IllegalEventError, match=why) as caught:
         x.handle(event)
-    assert state(x) == before
+    assert state_of(x) == before
     assert f"exchange ({x.phase})" in str(caught.value)
     assert [line.strip() for line in str(caught.value).splitlines()[1:]] == [str(e) for e in (*history, event)]
 
@@ -384,7 +383,3 @@ def test_error_shows_the_last_twenty_events():
 def test_groups_without_hosts_or_with_shared_hosts_are_refused(groups):
     with pytest.raises(ValueError, match="a group without hosts, or a host with two places"):
         exchange(groups=groups)
-
-
-def state(x: Exchange) -> dict[str, object]:
-    return deepcopy({name: value for name, value in vars(x).items() if name != "_recent"})

@@ -47,12 +47,46 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Literal, NoReturn
 
+from pal_core.control.exchange_books import Flight, Groups, Waiting
+from pal_core.control.exchange_vocabulary import (
+    PHASES,
+    Action,
+    Answered,
+    Chunk,
+    Close,
+    Closed,
+    Dismiss,
+    Event,
+    GoOn,
+    HaltHost,
+    HostBack,
+    HostHalted,
+    HostLost,
+    IllegalEventError,
+    Judge,
+    Judged,
+    Phase,
+    Predict,
+    PredictQueue,
+    Proposed,
+    Quiet,
+    Quieten,
+    RankQueue,
+    Repeat,
+    Reply,
+    RerankAsked,
+    ResumeExchange,
+    WalkersGone,
+)
+
 __all__ = [
+    "Action",
     "Answered",
     "Chunk",
     "Close",
     "Closed",
     "Dismiss",
+    "Event",
     "Exchange",
     "GoOn",
     "HaltHost",
@@ -62,6 +96,8 @@ __all__ = [
     "IllegalEventError",
     "Judge",
     "Judged",
+    "PHASES",
+    "Phase",
     "Predict",
     "PredictQueue",
     "Proposed",
@@ -74,218 +110,6 @@ __all__ = [
     "ResumeExchange",
     "WalkersGone",
 ]
-
-
-@dataclass(frozen=True, slots=True)
-class Chunk:
-    """What a generator host proposed in one message."""
-
-    host: str
-    seq: int
-    size: int
-
-
-# --- events
-
-
-@dataclass(frozen=True, slots=True)
-class Proposed:
-    """A chunk has arrived."""
-
-    chunk: Chunk
-
-
-@dataclass(frozen=True, slots=True)
-class WalkersGone:
-    """Walkers of a host have ended by themselves; they won't propose again."""
-
-    host: str
-    walkers: tuple[int, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Answered:
-    """A prediction host has answered a batch."""
-
-    host: str
-    batch: int
-
-
-@dataclass(frozen=True, slots=True)
-class Judged:
-    """The selection has judged a batch."""
-
-    batch: int
-
-
-@dataclass(frozen=True, slots=True)
-class RerankAsked:
-    """The manager wants its queue judged again."""
-
-    request: int
-
-
-@dataclass(frozen=True, slots=True)
-class ResumeExchange:
-    """Stepwise: one batch of walkers may leave."""
-
-
-@dataclass(frozen=True, slots=True)
-class Quieten:
-    """End the walkers."""
-
-
-@dataclass(frozen=True, slots=True)
-class Close:
-    """End the predictors too; comes after `Quieten`."""
-
-
-@dataclass(frozen=True, slots=True)
-class HostHalted:
-    """A host has ended."""
-
-    host: str
-
-
-@dataclass(frozen=True, slots=True)
-class HostLost:
-    """The process of a host is gone."""
-
-    host: str
-
-
-@dataclass(frozen=True, slots=True)
-class HostBack:
-    """A lost host runs again, on another rank; a generator host counts its chunks from `seq` on."""
-
-    host: str
-    seq: int = 0
-
-
-# --- actions
-
-
-@dataclass(frozen=True, slots=True)
-class Predict:
-    """Join these chunks and send them to every host of the group."""
-
-    batch: int
-    chunks: tuple[Chunk, ...]
-    group: int
-
-
-@dataclass(frozen=True, slots=True)
-class PredictQueue:
-    """Send the samples of a re-ranking request to every host of the group."""
-
-    batch: int
-    request: int
-    group: int
-
-
-@dataclass(frozen=True, slots=True)
-class Repeat:
-    """Send a batch, or the samples of a request, again to this host, which was lost before it had answered."""
-
-    batch: int
-    host: str
-
-
-@dataclass(frozen=True, slots=True)
-class GoOn:
-    """Let the walkers of this host, which was lost, explore again."""
-
-    host: str
-
-
-@dataclass(frozen=True, slots=True)
-class Judge:
-    """The committee is complete: let the selection judge the batch, and report `Judged`."""
-
-    batch: int
-
-
-@dataclass(frozen=True, slots=True)
-class RankQueue:
-    """The committee is complete: let the selection rank the request, and tell the manager."""
-
-    batch: int
-    request: int
-
-
-@dataclass(frozen=True, slots=True)
-class Reply:
-    """Send the verdicts to the chunk's host."""
-
-    batch: int
-    chunk: Chunk
-
-
-@dataclass(frozen=True, slots=True)
-class Dismiss:
-    """Forget a chunk: its walkers are being ended, or are gone, and need no answer."""
-
-    chunk: Chunk
-
-
-@dataclass(frozen=True, slots=True)
-class HaltHost:
-    """Tell a host to halt."""
-
-    host: str
-
-
-@dataclass(frozen=True, slots=True)
-class Quiet:
-    """Tell the manager that all generator hosts have halted."""
-
-
-@dataclass(frozen=True, slots=True)
-class Closed:
-    """Tell the manager that all prediction hosts have halted: the exchange has ended."""
-
-
-Event = (
-    Proposed
-    | WalkersGone
-    | Answered
-    | Judged
-    | RerankAsked
-    | ResumeExchange
-    | Quieten
-    | Close
-    | HostHalted
-    | HostLost
-    | HostBack
-)
-Action = Predict | PredictQueue | Repeat | GoOn | Judge | RankQueue | Reply | Dismiss | HaltHost | Quiet | Closed
-_FEWEST = 2
-"""Members that a standard deviation takes."""
-Phase = Literal["open", "quieting", "quiet", "closing", "closed"]
-
-PHASES: dict[Phase, tuple[Phase, ...]] = {
-    "open": ("quieting",),
-    "quieting": ("quiet",),
-    "quiet": ("closing",),
-    "closing": ("closed",),
-    "closed": (),
-}
-"""Which phase may follow which; the diagram in the docs is drawn from this table."""
-
-
-class IllegalEventError(RuntimeError):
-    """An event that the machine's state doesn't allow; carries the events before it."""
-
-
-@dataclass
-class _Flight:
-    """A batch on its way."""
-
-    group: int
-    missing: set[str]
-    chunks: tuple[Chunk, ...] = ()
-    request: int | None = None
-    judging: bool = False
 
 
 @dataclass
@@ -316,9 +140,8 @@ class Exchange:
     stepwise: bool = False
     members: Mapping[str, int] = field(default_factory=dict)
     phase: Phase = "open"
-    _waiting: deque[Chunk] = field(default_factory=deque)
     _requests: deque[int] = field(default_factory=deque)
-    _flights: dict[int, _Flight] = field(default_factory=dict)
+    _flights: dict[int, Flight] = field(default_factory=dict)
     _next_batch: int = 0
     _recent: deque[Event] = field(default_factory=lambda: deque(maxlen=20))
 
@@ -328,17 +151,16 @@ class Exchange:
         self._orphans: set[Chunk] = set()
         self._ended: dict[str, set[int]] = {h: set() for h in self.walkers}
         self._walkers_live = sum(self.walkers.values())
-        self._samples_waiting = 0
+        self._waiting = Waiting(self.walkers, ordered=self.batching == "all")
         self._running = set(self.walkers)
         self._told: set[str] = set()
         self._expected = dict.fromkeys(self.walkers, 0)
-        self._groups = tuple(tuple(g) for g in self.groups)
-        self._idle = deque(range(len(self._groups)))
-        self._predicting = {h for g in self._groups for h in g}
-        self._places = {host: k for k, host in enumerate(self.walkers)}
-        places = [*self.walkers, *(h for g in self._groups for h in g)]
-        if not all(self._groups) or len(set(places)) != len(places):
-            raise ValueError(f"a group without hosts, or a host with two places: {self.walkers} and {self._groups}")
+        self._groups = Groups(self.groups, self.members, self._lost)
+        groups = self._groups.groups
+        self._predicting = {h for g in groups for h in g}
+        places = [*self.walkers, *(h for g in groups for h in g)]
+        if not all(groups) or len(set(places)) != len(places):
+            raise ValueError(f"a group without hosts, or a host with two places: {self.walkers} and {groups}")
 
     def handle(self, event: Event) -> list[Action]:  # noqa: PLR0911 - one return per row of the event table
         """Take one event, return what must be done, in order.
@@ -400,8 +222,7 @@ class Exchange:
         self._expected[chunk.host] += 1
         if self.phase != "open":
             return [Dismiss(chunk)]
-        self._waiting.append(chunk)
-        self._samples_waiting += chunk.size
+        self._waiting.add(chunk)
         return self._leave()
 
     def _gone(self, host: str, walkers: tuple[int, ...]) -> list[Action]:
@@ -421,13 +242,13 @@ class Exchange:
     def _leave(self) -> list[Action]:
         """Send off what may leave: re-ranking requests first, they are few."""
         actions: list[Action] = []
-        while self._idle and self._requests:
-            group, request = self._idle.popleft(), self._requests.popleft()
-            batch = self._take_off(_Flight(group, self._present(group), request=request))
+        while self._groups.any_free and self._requests:
+            group, request = self._groups.take(), self._requests.popleft()
+            batch = self._take_off(Flight(group, self._groups.present(group), request=request))
             actions.append(PredictQueue(batch, request, group))
-        if self._idle and self._may_leave():
-            group, chunks = self._idle.popleft(), self._take_waiting()
-            batch = self._take_off(_Flight(group, self._present(group), chunks))
+        if self._groups.any_free and self._may_leave():
+            group, chunks = self._groups.take(), self._waiting.take()
+            batch = self._take_off(Flight(group, self._groups.present(group), chunks))
             actions.append(Predict(batch, chunks, group))
             self.paused = self.stepwise
         return actions
@@ -435,17 +256,9 @@ class Exchange:
     def _may_leave(self) -> bool:
         if self.phase != "open" or self.paused or not self._waiting:
             return False
-        return self.batching == "ready" or self._samples_waiting >= self._walkers_live
+        return self.batching == "ready" or self._waiting.samples >= self._walkers_live
 
-    def _take_waiting(self) -> tuple[Chunk, ...]:
-        chunks = tuple(self._waiting)
-        if self.batching == "all":
-            chunks = tuple(sorted(chunks, key=lambda c: (self._places[c.host], c.seq)))
-        self._waiting.clear()
-        self._samples_waiting = 0
-        return chunks
-
-    def _take_off(self, flight: _Flight) -> int:
+    def _take_off(self, flight: Flight) -> int:
         batch = self._next_batch
         self._next_batch += 1
         self._flights[batch] = flight
@@ -453,27 +266,22 @@ class Exchange:
 
     def _answered(self, host: str, batch: int) -> list[Action]:
         flight = self._flights.get(batch)
-        if not 0 <= batch < self._next_batch or not any(host in hosts for hosts in self._groups):
+        if not 0 <= batch < self._next_batch or host not in self._groups:
             self._refuse(f"{host} answers batch {batch}, for which nobody waits")
         if flight is None or host not in flight.missing or host in self._lost:
             return []
         flight.missing.discard(host)
         return self._forget_stuck() if flight.missing else self._complete(batch, flight)
 
-    def _complete(self, batch: int, flight: _Flight) -> list[Action]:
+    def _complete(self, batch: int, flight: Flight) -> list[Action]:
         """Every host of the group that is there has answered."""
         # The group is free again before the selection has judged: the next batch overlaps with judging.
-        self._free(flight.group)
+        self._groups.free(flight.group)
         if flight.request is not None:
             del self._flights[batch]
             return [RankQueue(batch, flight.request), *self._leave(), *self._end_idle_groups()]
         flight.judging = True
         return [*self._leave(), Judge(batch), *self._end_idle_groups()]
-
-    def _free(self, group: int) -> None:
-        """A group has no batch any more; it gets another one if enough of its hosts are there."""
-        if self._present(group):
-            self._idle.append(group)
 
     def _judged(self, batch: int) -> list[Action]:
         flight = self._flights.get(batch)
@@ -496,23 +304,14 @@ class Exchange:
             return [*self._go_on_without(host), *self._forget_stuck(), *self._end_idle_groups()]
         self._walkers_live -= self.walkers[host] - len(self._ended[host])
         self._ended[host] = set()
-        gone = [c for c in self._waiting if c.host == host]
-        self._waiting = deque(c for c in self._waiting if c.host != host)
-        self._samples_waiting -= sum(c.size for c in gone)
+        gone = self._waiting.drop(host)
         self._orphans.update(c for f in self._flights.values() for c in f.chunks if c.host == host)
         return [*(Dismiss(c) for c in gone), *self._leave(), *self._end_walkers()]
 
-    def _present(self, group: int) -> set[str]:
-        """Hosts of a group to be asked: none if those left hold too few members to disagree."""
-        hosts = self._groups[group]
-        left = {h for h in hosts if h not in self._lost}
-        enough = len(left) == len(hosts) or sum(self.members.get(h, 1) for h in left) >= _FEWEST
-        return left if enough else set()
-
     def _go_on_without(self, host: str) -> list[Action]:
-        group = next(i for i, hosts in enumerate(self._groups) if host in hosts)
-        if not self._present(group):
-            self._idle = deque(g for g in self._idle if g != group)
+        group = self._groups.of(host)
+        if not self._groups.present(group):
+            self._groups.rest(group)
             return []
         flights = [(b, f) for b, f in self._flights.items() if host in f.missing]
         for batch, flight in flights:
@@ -530,9 +329,9 @@ class Exchange:
             self._expected[host] = seq
             self._walkers_live += self.walkers[host]
             return [GoOn(host)]
-        group = next(i for i, hosts in enumerate(self._groups) if host in hosts)
-        if self._present(group) and group not in self._idle and not self._busy(group):
-            self._idle.append(group)
+        group = self._groups.of(host)
+        if not self._busy(group):
+            self._groups.free(group)
         repeats = [Repeat(b, host) for b, f in self._flights.items() if host in f.missing]
         return [*repeats, *self._leave()]
 
@@ -547,7 +346,7 @@ class Exchange:
         for batch, flight in stuck:
             del self._flights[batch]
             self._orphans.difference_update(flight.chunks)
-            self._free(flight.group)
+            self._groups.free(flight.group)
         actions: list[Action] = [Dismiss(c) for _, f in stuck for c in f.chunks]
         return [*actions, *self._end_walkers(), *self._leave(), *self._end_idle_groups()] if stuck else []
 
@@ -556,7 +355,7 @@ class Exchange:
     def _quieten(self) -> list[Action]:
         self._refuse_if(self.phase != "open", "told to quieten twice")
         self.phase = "quieting"
-        actions: list[Action] = [Dismiss(c) for c in self._take_waiting()]
+        actions: list[Action] = [Dismiss(c) for c in self._waiting.take()]
         return [*actions, *self._forget_stuck(), *self._end_walkers()]
 
     def _end_walkers(self) -> list[Action]:
@@ -581,7 +380,7 @@ class Exchange:
     def _end_idle_groups(self) -> list[Action]:
         if self.phase != "closing":
             return []
-        free = (h for g, hosts in enumerate(self._groups) for h in hosts if not self._busy(g))
+        free = (h for g, hosts in enumerate(self._groups.groups) for h in hosts if not self._busy(g))
         hosts = dict.fromkeys(h for h in free if h not in self._told | self._lost)
         self._told.update(hosts)
         actions: list[Action] = [HaltHost(h) for h in hosts]
@@ -591,7 +390,7 @@ class Exchange:
         return actions
 
     def _halted(self, host: str) -> list[Action]:
-        known = host in self.walkers or any(host in hosts for hosts in self._groups)
+        known = host in self.walkers or host in self._groups
         self._refuse_if(not known, f"{host} halted, but it is no host of this exchange")
         if host not in self._running | self._predicting:
             return []
