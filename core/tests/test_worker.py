@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import signal
 import subprocess
@@ -93,3 +94,23 @@ class TestGpus:
             monkeypatch.setenv("CUDA_VISIBLE_DEVICES", before)
         worker._see_own_gpus(tuple(Part(f"training/{k}", "training", 1, (k,), gpu) for k, gpu in enumerate(gpus)))
         assert os.environ.get("CUDA_VISIBLE_DEVICES") == after
+
+
+def test_log_of_a_rank_stays_short(tmp_path, monkeypatch):
+    monkeypatch.setattr(worker, "_LONGEST_LOG", 1000)
+    logger = logging.getLogger("pal")
+    before = list(logger.handlers), logger.level, logger.propagate
+    try:
+        worker._log_to(tmp_path / "logs" / "rank-0000.log")
+        for number in range(100):
+            logger.info("message %d", number)
+    finally:
+        for handler in set(logger.handlers) - set(before[0]):
+            logger.removeHandler(handler)
+            handler.close()
+        logger.setLevel(before[1])
+        logger.propagate = before[2]
+    files = sorted((tmp_path / "logs").iterdir())
+    assert [f.name for f in files] == ["rank-0000.log", "rank-0000.log.1"]
+    assert all(f.stat().st_size <= 1000 for f in files)
+    assert files[0].read_text().endswith("message 99\n")

@@ -44,6 +44,8 @@ __all__ = ["EXIT_CODES", "keep_freed_memory", "main", "thread_variables"]
 
 EXIT_CODES = {"done": 0, "failed": 1, "interrupted": 75}
 _FLUSH_LIMIT = 10.0
+_LONGEST_LOG = 5_000_000
+"""Bytes of a rank's log and of the older one beside it."""
 _THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMEXPR_NUM_THREADS")
 
 
@@ -201,8 +203,10 @@ def _take_over(loop: Loop, rank: int, setup: Setup, transport: Transport) -> Cal
 
 
 def _log_to(path: Path) -> None:
+    from logging.handlers import RotatingFileHandler
+
     path.parent.mkdir(parents=True, exist_ok=True)
-    handler = logging.FileHandler(path)
+    handler = RotatingFileHandler(path, maxBytes=_LONGEST_LOG, backupCount=1)
     handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
     logger = logging.getLogger("pal")
     logger.addHandler(handler)

@@ -193,6 +193,7 @@ class Launcher:
         while ranks.code is None and not self.wishes.at_once:
             time.sleep(_POLL)
             now = time.monotonic()
+            ranks.shorten_log(now)
             here = 0 if self._way.spreads else self._way.processes.size
             if self._way.survive and ranks.given_up(now, self._status is not None, here):
                 return

@@ -20,6 +20,8 @@ PATIENCE = 3.0
 _LOOK_EVERY = 1.0
 _GROWTH_LIMIT = 10.0
 """Seconds in which mpiexec starts one rank more, if there are more to come."""
+LONGEST, HEAD, TAIL = 5_000_000, 1 << 20, 1 << 16
+"""Bytes of the log at which its middle is cut out, and those of beginning and end that stay in it."""
 _KILLED = frozenset({-signal.SIGTERM, -signal.SIGINT, 128 + signal.SIGTERM, 128 + signal.SIGINT})
 _COMPLAINTS = ("exited on signal", "non-zero", "aborted", "MPI_ABORT")
 
@@ -33,7 +35,7 @@ class Ranks:
     environment : mapping
         Holds the token by which descendants are known.
     directory : Path
-        The run directory; the output goes to ``logs/mpiexec.log`` there.
+        The run directory; the output goes to ``logs/mpiexec.log`` there, see `shorten_log`.
     """
 
     def __init__(self, command: list[str], environment: Mapping[str, str], directory: Path) -> None:
@@ -44,7 +46,9 @@ class Ranks:
         self.log.parent.mkdir(parents=True, exist_ok=True)
         self._words.unlink(missing_ok=True)
         self._looked, self._grown, self._most = 0.0, 0.0, 0
-        self._output = self.log.open("a+b")
+        self._measured = 0.0
+        # Unbuffered, and for appending: what mpiexec has inherited may be cut short under it.
+        self._output = self.log.open("a+b", buffering=0)
         try:
             self._begin = self._output.seek(0, os.SEEK_END)
             self._process = subprocess.Popen(  # noqa: S603 - our own worker, no shell
@@ -102,6 +106,37 @@ class Ranks:
     def close(self) -> None:
         """Close the log."""
         self._output.close()
+
+    def shorten_log(self, now: float) -> None:
+        """Cut the middle out of a log that has grown long; looks once a second however often it is called.
+
+        The file stays the same, since mpiexec writes to it all the time. Its last `LONGEST` bytes go to a file with
+        ``.1`` after its name first.
+        """
+        if now - self._measured < _LOOK_EVERY:
+            return
+        self._measured = now
+        size = os.fstat(self._output.fileno()).st_size
+        if size > LONGEST:
+            with contextlib.suppress(OSError):  # a full disk, a directory that somebody has removed
+                self._keep_older(self._last(size, LONGEST))
+            tail = self._last(size, TAIL)
+            self._output.truncate(HEAD)
+            note = b"\n[%d bytes are left out]\n" % (size - HEAD - len(tail))
+            if self._begin > HEAD:
+                self._begin = HEAD + len(note) + max(0, self._begin - (size - len(tail)))
+            with contextlib.suppress(OSError):
+                self._output.write(note + tail)
+
+    def _last(self, size: int, count: int) -> bytes:
+        self._output.seek(max(0, size - count))
+        return self._output.read(count)
+
+    def _keep_older(self, text: bytes) -> None:
+        older = self.log.with_name(f"{self.log.name}.1")
+        older.unlink(missing_ok=True)
+        with older.open("xb") as file:  # through no link
+            file.write(text)
 
     def output(self) -> str:
         """The end of what was printed; also if somebody has removed the file."""
