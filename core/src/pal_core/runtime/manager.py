@@ -304,6 +304,7 @@ class ManagerHost:
 
     def _announce(self, source: str, text: str, trace: str = "") -> None:
         """Tell at once and everywhere: in the journal, in the log, and on the screen by way of the status."""
+        trace = self._board.traces.once(source, text, trace, time.monotonic())
         self._board.announce(text)
         self._store.note(source, text)
         if trace:

@@ -12,6 +12,7 @@ from typing import Any
 
 from pal_core.control.manager import Manager
 from pal_core.runtime.plan import Plan
+from pal_core.runtime.traces import Traces
 
 __all__ = ["StatusBoard"]
 
@@ -42,6 +43,7 @@ class StatusBoard:
         self.faults = 0
         self._announced = 0
         self._news: deque[tuple[int, str]] = deque(maxlen=_NEWS)
+        self.traces = Traces()
 
     def announce(self, text: str) -> None:
         """Something that whoever watches should read; announcements are numbered."""
