@@ -355,17 +355,27 @@ class TestLeftovers:
         keep = {p for p in run.rglob("*") if p.is_file()}
         target = round_file(run, 0, 99)
         left = [run / ".status.json.77", target.with_name(f".{target.name}.123"), run / "snapshots" / "x.part"]
+        left += [run / "spool" / "level" / ".5-1.label.123", run / "spool" / "other" / ".7-2.label.9"]
         left += [run / "scratch" / "oracle-0" / "deep" / "wave.dat", run / ".pal.sqlite-probe-wal"]
         for path in left:
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_text("half")
         lines = doctor(code=0)
-        assert has(lines, "- files: 4 files not written to the end: ")
+        assert has(lines, "- files: 6 files not written to the end: ")
         assert has(lines, "- files: 1 file of oracles in scratch/")
         lines = doctor("--repair", code=0)
         files = {p for p in run.rglob("*") if p.is_file() and not p.name.endswith(("-wal", "-shm"))}
         assert files == keep
         assert not has(lines, "- files")
+
+    def test_labels_on_their_way_are_told_of_and_kept(self, doctor, run):
+        folder = run / "spool" / "0123456789abcdef"
+        folder.mkdir(parents=True)
+        (folder / "5-1.label").write_text("dear")
+        text = "- spool: 1 label in spool/0123456789abcdef, not in the store yet"
+        assert has(doctor(code=0), text, "pal run takes them in")
+        assert has(doctor("--repair", code=0), text)
+        assert (folder / "5-1.label").read_text() == "dear"
 
     def test_scratch_that_leads_elsewhere_is_not_followed(self, doctor, run, tmp_path):
         shutil.rmtree(run / "scratch", ignore_errors=True)

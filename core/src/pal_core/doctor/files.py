@@ -9,18 +9,19 @@ from pathlib import Path
 
 from pal_core.doctor.findings import Finding, note
 from pal_core.runtime.checkpoint import SCRATCH_FOLDER, STATE_FOLDERS, is_temporary
+from pal_core.runtime.spool import FOLDER as SPOOL_FOLDER
 from pal_core.store.lock import Lock
 
 __all__ = ["look_at_files"]
 
 
 def look_at_files(directory: Path, live: bool) -> list[Finding]:
-    """Temporary files and scratch directories; those of a run at work are left alone."""
-    return [] if live else [*_temporary(directory), *_scratch(directory)]
+    """Temporary files, scratch directories and labels in the spool; those of a run at work are left alone."""
+    return [] if live else [*_temporary(directory), *_scratch(directory), *_spool(directory)]
 
 
 def _temporary(directory: Path) -> Iterator[Finding]:
-    places = [directory.glob("*"), *((directory / name).rglob("*") for name in STATE_FOLDERS)]
+    places = [directory.glob("*"), *((directory / name).rglob("*") for name in (*STATE_FOLDERS, SPOOL_FOLDER))]
     files = sorted(p for place in places for p in place if p.is_file() and is_temporary(p))
     if files:
         text = f"{_files(len(files))} not written to the end: {files[0].relative_to(directory)}"
@@ -33,6 +34,15 @@ def _scratch(directory: Path) -> Iterator[Finding]:
     if files:
         text = f"{_files(files)} of oracles in {SCRATCH_FOLDER}/"
         yield note("files", text, "remove: pal doctor --repair", partial(_remove_tree, folder))
+
+
+def _spool(directory: Path) -> Iterator[Finding]:
+    """Labels that no store holds yet; they are never removed here."""
+    for level in sorted((directory / SPOOL_FOLDER).glob("*")):
+        count = len(list(level.glob("*.label")))
+        if count:
+            text = f"{count} label{'s' if count > 1 else ''} in {level.relative_to(directory)}, not in the store yet"
+            yield note("spool", text, "pal run takes them in, with the oracle and options that they were made with")
 
 
 def _files(count: int) -> str:

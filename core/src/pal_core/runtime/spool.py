@@ -9,10 +9,12 @@ from __future__ import annotations
 import contextlib
 import logging
 import os
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
 from pal_core import messages as m
+from pal_core.proc import is_alive
 from pal_core.reading import read_plain
 from pal_core.transport.wire import Wire, WireError
 
@@ -22,6 +24,7 @@ FOLDER = "spool"
 DEAR = 1.0
 """Seconds that a label must have taken to be worth the wait for the disk; others survive all but a power cut."""
 _LARGEST = 1 << 32
+_UNFINISHED = re.compile(r"\.\d+-\d+\.label\.(\d{1,9})", re.ASCII)
 _log = logging.getLogger("pal.spool")
 
 
@@ -48,7 +51,7 @@ class Spool:
     def write(self, host: str, label: m.Labelled) -> None:
         """Write a label down; if that fails it still travels as a message."""
         path = self._file(label.request, label.attempt)
-        temporary = path.with_suffix(f".{os.getpid()}")
+        temporary = path.with_name(f".{path.name}.{os.getpid()}")
         try:
             self._folder.mkdir(parents=True, exist_ok=True)
             with temporary.open("wb") as file:
@@ -63,7 +66,13 @@ class Spool:
                 temporary.unlink(missing_ok=True)
 
     def labels(self, request: int | None = None) -> Iterator[tuple[str, m.Labelled]]:
-        """Hosts and their labels that lie here, all of them or those of one sample; unreadable files are removed."""
+        """Hosts and their labels that lie here, all of them or those of one sample.
+
+        Unreadable files are removed, and where all are asked for, what processes of this machine were writing when they
+        died.
+        """
+        if request is None:
+            self._remove_unfinished()
         for path in sorted(self._folder.glob("*.label" if request is None else f"{request}-*.label")):
             try:
                 _, host, message = self._wire.decode(bytearray(read_plain(path, _LARGEST)))
@@ -74,6 +83,13 @@ class Spool:
                 continue
             if isinstance(message, m.Labelled) and path == self._file(message.request, message.attempt):
                 yield host, message
+
+    def _remove_unfinished(self) -> None:
+        for path in self._folder.glob(".*"):
+            found = _UNFINISHED.fullmatch(path.name)
+            if found is not None and not is_alive(int(found[1])):
+                with contextlib.suppress(OSError):  # a folder
+                    path.unlink(missing_ok=True)
 
     def remove(self, request: int, attempt: int) -> None:
         """Forget a label that is stored."""
