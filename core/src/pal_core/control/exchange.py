@@ -157,9 +157,9 @@ class Exchange:
         self._expected = dict.fromkeys(self.walkers, 0)
         self._groups = Groups(self.groups, self.members, self._lost)
         groups = self._groups.groups
-        self._predicting = {h for g in groups for h in g}
-        places = [*self.walkers, *(h for g in groups for h in g)]
-        if not all(groups) or len(set(places)) != len(places):
+        hosts = [h for g in groups for h in g]
+        self._predicting = set(hosts)
+        if not all(groups) or len({*self.walkers, *hosts}) != len(self.walkers) + len(hosts):
             raise ValueError(f"a group without hosts, or a host with two places: {self.walkers} and {groups}")
 
     def handle(self, event: Event) -> list[Action]:  # noqa: PLR0911 - one return per row of the event table
@@ -290,8 +290,7 @@ class Exchange:
         del self._flights[batch]
         orphans = self._orphans.intersection(flight.chunks)
         self._orphans -= orphans
-        replies: list[Action] = [Dismiss(c) if c in orphans else Reply(batch, c) for c in flight.chunks]
-        return [*replies, *self._end_walkers()]
+        return [*(Dismiss(c) if c in orphans else Reply(batch, c) for c in flight.chunks), *self._end_walkers()]
 
     # --- hosts that are lost and come back
 
@@ -313,8 +312,7 @@ class Exchange:
         if not self._groups.present(group):
             self._groups.rest(group)
             return []
-        flights = [(b, f) for b, f in self._flights.items() if host in f.missing]
-        for batch, flight in flights:
+        for batch, flight in [(b, f) for b, f in self._flights.items() if host in f.missing]:
             flight.missing.discard(host)
             if not flight.missing:
                 return self._complete(batch, flight)
@@ -355,8 +353,7 @@ class Exchange:
     def _quieten(self) -> list[Action]:
         self._refuse_if(self.phase != "open", "told to quieten twice")
         self.phase = "quieting"
-        actions: list[Action] = [Dismiss(c) for c in self._waiting.take()]
-        return [*actions, *self._forget_stuck(), *self._end_walkers()]
+        return [*(Dismiss(c) for c in self._waiting.take()), *self._forget_stuck(), *self._end_walkers()]
 
     def _end_walkers(self) -> list[Action]:
         """Halt the generator hosts that wait for no answer."""
