@@ -66,7 +66,8 @@ def test_constructor_that_raises_on_one_rank_ends_the_run_with_its_name(toy, rol
     ],
 )
 def test_kernel_that_raises_in_the_run_ends_it_and_keeps_the_labels(toy, role, method, condition):
-    case = toy(stop="labels = 60")
+    stop = 'on_error = "stop"'
+    case = toy(stop="labels = 60", generator=stop, model=stop, training=stop)
     module, base, options, _ = ROLES[role]
     code = BROKEN.format(module=module, base=base, options=options, method=method, condition=condition)
     with_kernel(case, TABLE[role], code)

@@ -87,7 +87,8 @@ def main(arguments: list[str] | None = None) -> int:
         return _run(world, Path(path), "--accept-changes" in flags)
     except PalError as error:
         print(f"pal: rank {world.rank}: {error}", file=sys.stderr, flush=True)
-        leave_last_words(LastWords(world.rank, "abandoned" if error.passes else "error", str(error)))
+        words = error.message if error.passes else str(error)
+        leave_last_words(LastWords(world.rank, "abandoned" if error.passes else "error", words))
         code = error.exit_code
     except BaseException as error:
         print(f"pal: rank {world.rank} failed:\n{traceback.format_exc()}", file=sys.stderr, flush=True)

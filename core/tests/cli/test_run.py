@@ -120,7 +120,7 @@ class TestInProcess:
         error, hint = result.stderr.splitlines()
         assert error.startswith("error: the run failed: none of the bootstrap samples could be labelled; the last: ")
         assert "unconverged: failed on purpose" in error
-        assert "logs/oracle-0.log" in error
+        assert "pal labels show" in error
         assert hint == "  labels made so far are kept in run"
 
 

@@ -124,12 +124,13 @@ class _Shown:
 
 def _look_first(loaded: Loaded, accept_changes: bool) -> None:
     """Find out before any rank starts that the directory is in use, or was made with other settings."""
-    from pal_core.runtime.beginning import changed_settings
+    from pal_core.runtime.beginning import changed_files, changed_settings
     from pal_core.store.store import Store
 
     store = Store(loaded.directory, write=True)
     try:
         changed_settings(store, loaded.settings, accept_changes)
+        changed_files(store, loaded, accept_changes)
     finally:
         store.close()
 

@@ -125,9 +125,9 @@ class Launcher:
             If the ranks ended without an outcome and starting them again is no use; has the end of their output.
         """
         (self.directory / "logs").mkdir(parents=True, exist_ok=True)
+        self._owner.sign(self.directory)
         (self.directory / STOP_FILE).unlink(missing_ok=True)
         (self.directory / "logs" / "mpiexec.log").write_bytes(b"")
-        self._owner.sign(self.directory)
         try:
             with heeding(self.wishes, self._ask_to_stop):
                 return self._starts(show)
@@ -185,7 +185,7 @@ class Launcher:
         """Whether another start would end in the same way at once."""
         begun = self._status is not None and self._status["phase"] != "starting"
         lasting = any(w.kind == "error" or (w.kind == "exception" and not begun) for w in words)
-        return lasting or self._overdue > 1 or not self.directory.exists()
+        return lasting or self._overdue > 1 or not self.directory.exists() or is_full(self.directory)
 
     def _watch(self, ranks: Ranks, show: Callable[[dict[str, Any]], None]) -> None:
         (self.directory / STATUS_FILE).unlink(missing_ok=True)
@@ -257,9 +257,10 @@ class Launcher:
     def _cause(self, ranks: Ranks) -> str:
         if self._overdue:
             return f"the run has not begun within run.startup_limit = {self._limits.startup:g} s"
-        abandoned = [w.text for w in ranks.last_words() if w.kind == "abandoned"]
+        # Rank 0 knows why it gave up; the others only that it did.
+        abandoned = sorted((w for w in ranks.last_words() if w.kind == "abandoned"), key=lambda w: w.rank)
         if abandoned:
-            return f"the ranks were ended by force: {abandoned[0]}"
+            return f"the ranks were ended by force: {abandoned[0].text}"
         words = "".join(f" (rank {w.rank}: {w.text.splitlines()[0]})" for w in ranks.last_words()[:1])
         full = f": the disk of {self.directory} is full" if is_full(self.directory) else ""
         return f"the ranks ended with code {ranks.code} before the run did{words}{full}"

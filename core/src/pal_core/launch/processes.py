@@ -16,6 +16,7 @@ import time
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from pal_core.errors import PalError
 from pal_core.launch.names import TOKEN_VARIABLE
 from pal_core.proc import is_alive, started_at
 from pal_core.reading import parse_json, read_plain
@@ -122,10 +123,31 @@ class Owner:
         return texts and type(self.pid) is int and self.pid > 1 and _TOKEN.fullmatch(self.token) is not None
 
     def sign(self, directory: Path) -> None:
-        """Write this owner down."""
+        """Write this owner down, unless another one is alive.
+
+        Raises
+        ------
+        PalError
+            If the ranks of the directory belong to another `pal run` that isn't known to have died.
+        """
         temporary = directory / f".{LAUNCHER_FILE}.{self.pid}"
         temporary.write_text(json.dumps(asdict(self)), encoding="utf-8")
-        temporary.replace(directory / LAUNCHER_FILE)
+        try:
+            existed, other = (directory / LAUNCHER_FILE).exists(), self.of(directory)
+            if other is not None and other != self and not other.is_dead and other.host == self.host:
+                raise PalError(
+                    f"{directory} is in use by another pal run (process {other.pid} on {other.host})",
+                    f"stop that one first: pal stop {directory}",
+                )
+            if existed and other != self:
+                (directory / LAUNCHER_FILE).unlink(missing_ok=True)
+            os.link(temporary, directory / LAUNCHER_FILE)  # of two that start at once only one comes this far
+        except FileExistsError as error:
+            raise PalError(f"{directory} is in use by another pal run that has just begun", "wait for it") from error
+        except OSError:
+            temporary.replace(directory / LAUNCHER_FILE)  # a file system without hard links
+        finally:
+            temporary.unlink(missing_ok=True)
 
     def sign_off(self, directory: Path) -> None:
         """Remove what `sign` has written, if it is still there."""

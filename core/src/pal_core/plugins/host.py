@@ -30,7 +30,10 @@ if TYPE_CHECKING:
     from pal_core.observe import Observer
     from pal_core.options import KernelOptions
 
-__all__ = ["PluginHost", "PluginRecord"]
+__all__ = ["FILE_DIGEST", "PluginHost", "PluginRecord"]
+
+FILE_DIGEST = "blake2s:"
+"""How the version of a kernel begins that comes from a file: a digest of that file follows."""
 
 
 class PluginHost:
@@ -206,7 +209,7 @@ class PluginHost:
             return record.distribution, record.version
         where = spec.target.rpartition(":")[0]
         if where.endswith(".py"):
-            return where, "blake2s:" + hashlib.blake2s(Path(where).read_bytes(), digest_size=8).hexdigest()
+            return where, FILE_DIGEST + hashlib.blake2s(Path(where).read_bytes(), digest_size=8).hexdigest()
         return where, ""
 
     def formats(self) -> list[FormatSpec]:

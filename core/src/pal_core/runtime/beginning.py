@@ -18,12 +18,13 @@ from pal_core.control.stopping import StopRules
 from pal_core.data import Batch, Schema
 from pal_core.errors import PalError
 from pal_core.plugins.discover import cause
-from pal_core.plugins.host import PluginHost
+from pal_core.plugins.host import FILE_DIGEST, PluginHost
 from pal_core.reading import parse_json
 from pal_core.runtime.checkpoint import STATE_FOLDERS, rounds_on_disk
 from pal_core.runtime.host import Setup
 from pal_core.settings.changes import Change, changes
 from pal_core.settings.kernels import validate
+from pal_core.settings.load import Loaded
 from pal_core.settings.model import OracleTable, Settings, StopTable, TrainingTable
 from pal_core.spec import FormatSpec, Reader, load_target
 from pal_core.store.store import FILE_NAME, Store, StoredSample, StoreError
@@ -32,6 +33,7 @@ __all__ = [
     "ChangedSettingsError",
     "InitialDataError",
     "begin",
+    "changed_files",
     "changed_settings",
     "read_initial",
     "validation_mask",
@@ -70,8 +72,15 @@ def begin(setup: Setup, store: Store) -> tuple[Manager, int, bool]:
         state = {"round": 0, "rounds": 0, "steps": 0, "selected": 0, **state}
     else:
         state = {"steps": store.steps(), "selected": store.selected()}  # the store knows more than a set of the past
+        _try_bootstrap_again(store)
     number = state.get("sample", _first_number(store)) if repeating else store.next_sample
     return _machine(setup, store, state, earlier), number, repeating
+
+
+def _try_bootstrap_again(store: Store) -> None:
+    """Without a single label there is nothing to begin with: what failed before gets new attempts."""
+    if not store.labelled() and not store.waiting():
+        store.requeue([q["sample"] for q in store.quarantined() if not q["has_label"]])
 
 
 def _first_number(store: Store) -> int:
@@ -182,6 +191,31 @@ def changed_settings(store: Store, settings: Settings, accept: bool) -> list[Cha
         listing = "".join(f"\n  {line}" for line in binding)
         raise ChangedSettingsError(
             f"{store.directory} was made with other settings:{listing}",
+            "put them back, use another run.directory, or go on all the same: pal run --accept-changes",
+        )
+    return found
+
+
+def changed_files(store: Store, loaded: Loaded, accept: bool) -> list[Change]:
+    """Files that kernels are taken from and that are not what they were in the last session.
+
+    Raises
+    ------
+    ChangedSettingsError
+        If labels or weights from before may mean something else, unless `accept`.
+    """
+    sessions = [s for s in store.sessions() if s["id"] != store.session]
+    before = sessions[-1]["packages"] if sessions else {}
+    found = []
+    for table in ("generator", "model", "oracle"):
+        kernel = getattr(loaded, table)
+        old = None if kernel is None else before.get(kernel.distribution)
+        if old is not None and old != kernel.version and kernel.version.startswith(FILE_DIGEST):
+            found.append(Change(f"{table}.kernel", f"{kernel.distribution} {old}", kernel.version))
+    if found and not accept:
+        listing = "".join(f"\n  {change}" for change in found)
+        raise ChangedSettingsError(
+            f"{store.directory} was made with other contents of these files:{listing}",
             "put them back, use another run.directory, or go on all the same: pal run --accept-changes",
         )
     return found

@@ -33,7 +33,7 @@ TERM_GRACE = 1.0
 """Seconds between SIGTERM and SIGKILL after a timeout: time enough to write a restart file."""
 _HOST_GRACE = 4.0  # longer than the host gives an oracle to close
 _END_LIMIT = 5.0
-_LOOK_FOR_HOST = 5.0
+_LOOK_FOR_HOST, _LOOK_AGAIN = 5.0, 0.05
 _MEMORY_EVERY = 0.05
 _SCRATCH_EVERY = 0.5
 _SCRATCH_SHARE = 0.05
@@ -139,7 +139,8 @@ class Guard:
 
     def _wait(self) -> None:
         now = time.monotonic()
-        times = [now + _LOOK_FOR_HOST, self._kill_at, self._memory_at, self._scratch_at]
+        look = _LOOK_FOR_HOST if self._kill_at == float("inf") else _LOOK_AGAIN
+        times = [now + look, self._kill_at, self._memory_at, self._scratch_at]
         quiet = self._log.patience(now)
         until = min(times) if quiet is None else min(*times, now + quiet)
         for file, _ in self._poll.poll(max(0.0, 1000 * (until - now))):
@@ -149,7 +150,7 @@ class Guard:
             elif file == sys.stdin.fileno():
                 self._hear_host()
         if os.getppid() != self._task.host:
-            self._host_gone()
+            self._kill_at = 0.0  # the host is dead: its label is already another one's task
 
     def _hear_host(self) -> None:
         letters = os.read(sys.stdin.fileno(), 64)

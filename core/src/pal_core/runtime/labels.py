@@ -193,7 +193,7 @@ class LabelDesk:
         )
         failure = f"{message.failure}: {message.text}"
         self._last_failure[message.request] = failure
-        self.trouble = f"{failure} (more in logs/{host.replace('/', '-')}.log, or pal status)"
+        self.trouble = f"{failure} (more: pal labels show {self._setup.directory} {message.request})"
         _log.warning("sample %d, attempt %d on %s: %s", message.request, message.attempt, host, failure)
         return v.LabelMissed(host, message.request, message.failure == "invalid_input", message.attempt)
 

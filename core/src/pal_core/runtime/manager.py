@@ -20,7 +20,7 @@ from pal_core.errors import PalError
 from pal_core.observe import Observer
 from pal_core.plugins.host import PluginHost
 from pal_core.reading import read_plain
-from pal_core.runtime.beginning import begin, changed_settings, read_initial
+from pal_core.runtime.beginning import begin, changed_files, changed_settings, read_initial
 from pal_core.runtime.bootstrapping import Bootstrapping
 from pal_core.runtime.checkpoint import set_directory
 from pal_core.runtime.checks import CheckRaised, expected_schema
@@ -40,6 +40,8 @@ STOP_FILE = "stop"
 _TICK_EVERY = 0.2
 _STATUS_EVERY = 1.0
 _SETS_KEPT = 2
+_FAILURES_TOLD = 20
+"""Failed attempts of oracles that are announced one by one."""
 _WORDS = 4096
 _log = logging.getLogger("pal.manager")
 
@@ -107,6 +109,7 @@ class ManagerHost:
             expected_schema(loaded.prediction_schema),
         )
         differences = changed_settings(self._store, loaded.settings, setup.accept_changes)
+        differences += changed_files(self._store, loaded, setup.accept_changes)
         packages = {k.distribution: k.version for k in loaded.kernels}
         self._store.open_session(loaded.settings.model_dump_json(exclude_unset=True), packages)
         for change in differences:
@@ -134,7 +137,12 @@ class ManagerHost:
                 _log.warning("plugin %s of %s is broken: %s", record.name, record.package, record.error)
         self._reranking: dict[int, tuple[int, ...]] = {}
         self._versions: dict[str, int] = {}
+        self._failures_told = 0
         self._first: list[Batch] = []
+        newest = max((n for n, _ in self._store.sets()), default=0)
+        if newest != setup.set and not setup.repeats:
+            found = f"from set {setup.set}" if setup.set else "without one: walkers and training begin anew"
+            self._announce("manager", f"snapshot set {newest} can't be used; the run goes on {found} (see pal doctor)")
         self._heard: dict[str, float] = {}
         self._later: deque[v.Event] = deque()
         self._tell("started")
@@ -334,6 +342,11 @@ class ManagerHost:
 
     def _label_failed(self, sender: str, message: m.LabelFailed) -> v.Event:
         event = self._desk.failed(sender, message)
+        what = f"{sender}: sample {message.request}, attempt {message.attempt}: {message.failure}: {message.text}"
+        if self._failures_told < _FAILURES_TOLD:
+            self._failures_told += 1
+            last = "; of further ones pal status tells the number" if self._failures_told == _FAILURES_TOLD else ""
+            self._announce(sender, what + last)
         oracle = self.setup.loaded.settings.oracle
         if oracle is not None and oracle.on_error == "stop":
             return v.HostFailed(sender, f"{self._desk.trouble} (oracle.on_error)")
@@ -416,8 +429,8 @@ class ManagerHost:
                 self._post("exchange", m.Close(self._versions))
             case v.HaltHost(host, number):
                 self._post(host, m.Halt(set=number))
-            case v.ReturnToQueue():
-                """They are still waiting in the store."""
+            case v.ReturnToQueue(samples):
+                self._announce("manager", f"the run has to end before labels are finished: {len(samples)} wait again")
             case v.Abandon(hosts, doing):
                 self.abandoned = hosts
                 cause = "" if self._machine.outcome == "done" else f"{self._machine.reason}; then "

@@ -59,7 +59,7 @@ class Replacing:
             if address not in self._gone:
                 self._post(address, m.Moved(tuple(hosts), rank))
         self._gone.difference_update(hosts)
-        return f"{', '.join(hosts)} go on at rank {rank}"
+        return f"rank {rank} takes over {', '.join(hosts)}"
 
     def forgo(self, hosts: Sequence[str]) -> str:
         """Do without these hosts."""
