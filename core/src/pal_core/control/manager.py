@@ -251,7 +251,8 @@ class Manager(Ending):
         ticket = self.queue.land(event.host, event.sample, event.attempt)
         if ticket is None:
             return []
-        self._free(event.host)
+        if not event.lost:
+            self._free(event.host)
         if event.seconds is not None:
             self.durations.add(ticket.size, event.seconds)
         if event.admitted:
@@ -440,7 +441,7 @@ class Manager(Ending):
         late = [h for h, t in self._since.items() if self._now - t > limit and h in self.queue.flying]
         if late and self.phase in ("bootstrapping", "running"):
             return self._restart(f"{late[0]} has been silent for {limit:g} s, longer than the oracle's timeout")
-        if self.sets.overdue(self._now, self.plan.startup_limit):
+        if self.phase == "running" and self.sets.overdue(self._now, self.plan.startup_limit):
             self.sets.abandon(self._now)
             if self.plan.serial:
                 limit = self.plan.startup_limit

@@ -102,13 +102,17 @@ class SampleKnown:
 
 @dataclass(frozen=True, slots=True)
 class LabelArrived:
-    """An oracle has answered; `admitted` says whether the label checks let it pass."""
+    """An oracle has answered; `admitted` says whether the label checks let it pass.
+
+    `lost`: the label has come, but its host is gone.
+    """
 
     host: str
     sample: int
     admitted: bool = True
     attempt: int | None = None
     seconds: float | None = None
+    lost: bool = False
 
 
 @dataclass(frozen=True, slots=True)

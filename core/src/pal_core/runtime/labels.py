@@ -98,13 +98,20 @@ class LabelDesk:
         label = self._store.ahead_label(number) if self.repeating else None
         if label is not None:
             return self._judged(host, number, attempt, label, None)
-        found = None if attempt == 1 else self.finished(number)
-        return None if found is None else self.labelled(host, replace(found, attempt=attempt))
+        found = None if attempt == 1 else self.finished(number, attempt)
+        return None if found is None else self.labelled(host, found)
 
-    def finished(self, number: int) -> m.Labelled | None:
-        """The label of a sample that has been written down where it was made, whatever became of its maker."""
+    def finished(self, number: int, attempt: int) -> m.Labelled | None:
+        """The label of a sample that has been written down where it was made, as the answer to an attempt.
+
+        Whatever became of its maker, and of whichever attempt it is.
+        """
         labels = self._spool.labels(number) if self._spool is not None else iter(())
-        return next((label for _, label in labels), None)
+        found = next((label for _, label in labels), None)
+        if found is None:
+            return None
+        self._forget_later(found)
+        return replace(found, attempt=attempt)
 
     def take_in(self) -> int:
         """Store the labels that an earlier part of the run had not come to; returns how many.

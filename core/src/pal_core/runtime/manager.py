@@ -10,6 +10,7 @@ import logging
 import time
 from collections import deque
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -129,6 +130,7 @@ class ManagerHost:
         self._replacing = Replacing(setup.plan, self._post)
         self._bootstrapping = Bootstrapping(setup.plan, self._post)
         self._saver = Saver(setup.directory, self.address)
+        self._asked = 0.0
         self._teaching = Teaching(setup, self._store, self._post)
         self._board = StatusBoard(self._machine, setup.plan)
         self._observers = [*plugins.observers(), *observers]
@@ -202,7 +204,9 @@ class ManagerHost:
         for rank in ranks:
             event = self._replacing.lost(rank)
             for host in event.hosts if event is not None and not self.left else ():
-                self._rescue(host)
+                label = self._rescued(host)
+                if label is not None:
+                    self._handle(replace(label, lost=True) if isinstance(label, v.LabelArrived) else label)
             if event is not None and not self.left:
                 self._announce("manager", event.why)
                 for host in event.hosts:
@@ -259,12 +263,8 @@ class ManagerHost:
                 if self._flying(sender, request):
                     yield self._labelled(sender, message)
             case m.LabelFailed(request):
-                rescued = self._desk.finished(request) if self._flying(sender, request) else None
-                if rescued is not None:
-                    yield self._labelled(sender, rescued)
-                elif self._flying(sender, request):
-                    self._board.failed_attempts += 1
-                    yield self._label_failed(sender, message)
+                if self._flying(sender, request):
+                    yield self._rescued(sender) or self._label_failed(sender, message)
             case m.Saved(number, error):
                 if error:
                     self._store.note(sender, f"snapshot set {number} is given up: {error}")
@@ -324,12 +324,11 @@ class ManagerHost:
         ticket = self._machine.queue.flying.get(sender)
         return ticket is not None and ticket.sample == request
 
-    def _rescue(self, host: str) -> None:
-        """Take in what a lost oracle had finished."""
+    def _rescued(self, host: str) -> v.Event | None:
+        """Take in the label that an oracle had finished before its attempt failed or its rank was lost."""
         ticket = self._machine.queue.flying.get(host)
-        found = self._desk.finished(ticket.sample) if ticket is not None else None
-        if found is not None:
-            self._handle(self._labelled(host, found))
+        found = None if ticket is None else self._desk.finished(ticket.sample, ticket.attempts + 1)
+        return None if found is None else self._labelled(host, found)
 
     def _labelled(self, sender: str, message: m.Labelled) -> v.Event:
         try:
@@ -341,6 +340,7 @@ class ManagerHost:
         return event
 
     def _label_failed(self, sender: str, message: m.LabelFailed) -> v.Event:
+        self._board.failed_attempts += 1
         event = self._desk.failed(sender, message)
         what = f"{sender}: sample {message.request}, attempt {message.attempt}: {message.failure}: {message.text}"
         if self._failures_told < _FAILURES_TOLD:
@@ -411,7 +411,7 @@ class ManagerHost:
                 self._post("exchange", m.Resume(self._versions))
             case v.TakeSet(number):
                 with contextlib.suppress(CheckRaised):  # told when the set is to be committed
-                    self._saver.start(number, self._desk.snapshot_part(), {})
+                    self._begin_own_part(number)
                 self._post_all(["exchange", *plan.addresses("training")], m.Snapshot(number))
             case v.CommitSet(number):
                 self._commit_set(number)
@@ -470,19 +470,24 @@ class ManagerHost:
             self._store.note("manager", f"snapshot set {number} is given up: {error}")
             return
         files = sorted(p.name for p in set_directory(directory, number).glob("[!.]*"))
-        own = {"sample": self._desk.next_sample, "session": self._store.session, "files": files, "time": time.time()}
+        own = {"sample": self._desk.next_sample, "session": self._store.session, "files": files, "time": self._asked}
         self._store.add_set(number, self._machine.state() | own)
         kept = tuple(n for n, _ in self._store.sets()[-_SETS_KEPT:])
         self._store.drop_sets(kept[0])
         self._store.commit()
         remove_sets(directory, kept)
 
+    def _begin_own_part(self, number: int) -> None:
+        """Let be written what the checks remember now; of later labels they will be told again."""
+        self._asked = time.time()
+        self._saver.start(number, self._desk.snapshot_part(), {})
+
     def _own_part(self, number: int) -> str:
         """See that what the checks remember is written; why it isn't, or nothing."""
         try:
             news = self._saver.finished(wait=True)
             if news is None or news[0] != number:  # the last set, which nobody was asked for before
-                self._saver.start(number, self._desk.snapshot_part(), {})
+                self._begin_own_part(number)
                 news = self._saver.finished(wait=True)
         except CheckRaised as error:
             return error.message.what

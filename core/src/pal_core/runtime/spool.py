@@ -60,6 +60,10 @@ class Spool:
                     file.flush()
                     os.fsync(file.fileno())
             temporary.replace(path)
+            if label.seconds >= DEAR:
+                # A new name, too, must be on the disk; the folders above may be as new.
+                for folder in (self._folder, *list(self._folder.parents)[:2]):
+                    _synchronise(folder)
         except OSError:
             _log.warning("the label of sample %d can't be spooled", label.request, exc_info=True)
             with contextlib.suppress(OSError):
@@ -95,3 +99,12 @@ class Spool:
         """Forget a label that is stored."""
         with contextlib.suppress(OSError):
             self._file(request, attempt).unlink(missing_ok=True)
+
+
+def _synchronise(folder: Path) -> None:
+    """Wait until the names in a folder are on the disk."""
+    number = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(number)
+    finally:
+        os.close(number)

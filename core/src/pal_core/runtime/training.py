@@ -87,7 +87,8 @@ class TrainingHost(Host):
                 self._recalled = True
                 with self.guarded():
                     self._extend(batch, validation)
-                    self._restore()
+                    if len(batch):  # a snapshot is restored only after the data of then
+                        self._restore()
             case m.Train():
                 # One that has taken a lost rank over is told everything once it runs; what comes before would be twice.
                 if self._recalled and message.round > self._newest:
