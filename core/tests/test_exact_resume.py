@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from killing import count, finish, kill_when, start
-from worlds import plugins, toy
+from worlds import odd, plugins, toy
 
 from pal_core import api
 from pal_core.runtime.checkpoint import set_directory
@@ -188,3 +188,24 @@ def test_kernel_that_is_not_deterministic_is_noticed(tmp_path):
         file.write_bytes(b"half")
     with pytest.raises(StoreError, match=r"the run isn't deterministic: sample 1 differs .* is a kernel not seeded"):
         api.run(settings, base=tmp_path, plugins=plugins())
+
+
+def test_walker_that_was_disabled_before_the_set_stays_disabled(tmp_path):
+    walkers = {"kernel": odd("Mortal"), "walkers": 4, "on_error": "disable"}
+    selection = {"options": {"field": "energy", "upper": 1.0}}
+    settings = {**SETTINGS, "generator": walkers, "selection": selection}
+    api.run(settings, base=tmp_path / "whole", plugins=plugins())
+
+    def look() -> bool:
+        if count(tmp_path / "killed", LABELS) > 40 and count(tmp_path / "killed", SETS) > 1:
+            raise KeyboardInterrupt
+        return False
+
+    with pytest.raises(KeyboardInterrupt):
+        api.run(settings, base=tmp_path / "killed", plugins=plugins(), should_stop=look)
+    assert count(tmp_path / "killed", LABELS) < 60
+    result = api.run(settings, base=tmp_path / "killed", plugins=plugins())
+    assert (result.outcome, result.reason) == ("done", "60 labels")
+    check_equal(tmp_path / "killed" / "run", tmp_path / "whole" / "run")
+    disabled = "SELECT COUNT(*) FROM journal WHERE source = 'generator/0' AND text LIKE '%walker 1 is disabled'"
+    assert count(tmp_path / "killed", disabled) == 1, "once, in the part before the set"

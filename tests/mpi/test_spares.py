@@ -87,6 +87,37 @@ def test_hosts_of_every_role_are_taken_over_in_place(toy):
     assert failures <= 2, "only what the two oracles worked on"
 
 
+def test_both_ranks_of_the_controller_reach_hosts_that_were_taken_over(toy):
+    case = toy(
+        run="controllers = 2\nspares = 2\nsnapshot_every = 1",
+        oracle="options = { delay = 0.05 }",
+        stop="labels = 100000",
+    )
+    process = case.start()
+    case.wait_for(30, process)
+    where = ranks(case)
+    for host in ("training/1", "oracle/0"):
+        os.kill(process_of(case, where[host]), signal.SIGKILL)
+        await_text(case, f"{host} runs again", BACK, process)
+    newest = "SELECT COALESCE(MAX(round), 0) FROM rounds WHERE member >= 2"
+    before, last = case.status(), case.rows(newest)[0][0]
+    by_it = "SELECT COUNT(*) FROM attempts WHERE host = 'oracle/0' AND failure IS NULL"
+    labels = case.rows(by_it)[0][0]
+    end = time.monotonic() + BACK
+    while (
+        case.rows(newest)[0][0] <= last
+        or case.rows(by_it)[0][0] <= labels + 5
+        or case.status()["steps"] <= before["steps"]
+    ):
+        assert process.poll() is None, "the run has ended"
+        assert time.monotonic() < end, "no round, no label of those that were taken over, or no step"
+        time.sleep(0.1)
+    process.send_signal(signal.SIGINT)
+    done = case.finish(process)
+    assert done.returncode == 75, done.stderr
+    assert case.rows("SELECT COUNT(*) FROM sessions") == [(1,)]
+
+
 def test_without_a_spare_the_ranks_are_started_again(toy):
     case = toy(run="spares = 1", oracle="options = { delay = 0.05 }", stop="labels = 120")
     process = case.start()

@@ -157,6 +157,44 @@ def test_loss_of_walkers_during_the_bootstrap_costs_a_restart():
     assert run(started(plan(bootstrap=3, spares=9)), lost(GEN)) == [v.Restart(DIED)]
 
 
+def test_walkers_lost_between_the_bootstrap_and_their_setting_off_are_replaced():
+    m = started(plan(bootstrap=1, spares=1))
+    run(m, v.SampleArrived(1, 0, 0.0, True), v.LabelArrived(ORACLE, 1), v.RoundStarted(TRAINER, 1))
+    assert run(m, lost(GEN)) == [v.Replace((GEN,))]
+    assert run(m, v.RoundOver(TRAINER, 1)) == [v.StartWalkers()]
+    assert run(m, v.HostReady(GEN)) == [v.Welcome(GEN)]
+
+
+def test_oracle_that_is_lost_after_its_label_has_come_gets_no_other_sample():
+    m = exploring(spares=1, retries=0)
+    run(m, *(sample(k) for k in (1, 2, 3)))
+    assert run(m, v.LabelArrived(ORACLE, 1, lost=True)) == []
+    assert run(m, lost(ORACLE)) == [v.Replace((ORACLE,))]
+    assert m.quarantined == 0
+    assert run(m, v.HostReady(ORACLE)) == [v.Welcome(ORACLE), v.Dispatch(ORACLE, 3, 1)]
+
+
+def test_walkers_of_a_lost_host_live_again_whatever_had_ended_them():
+    rules = StopRules(walkers=2, generators="all")
+    m = exploring(spares=1, rules=rules)
+    run(m, v.WalkersEnded((0,), "counted enough"))
+    run(m, v.HostsLost((GEN,), DIED, (0, 1)), v.HostReady(GEN))
+    run(m, v.WalkersEnded((1,), "counted enough"))
+    assert m.phase == "running"
+    run(m, v.WalkersEnded((0,), "counted enough"))
+    assert m.phase == "finishing"
+
+
+def test_walkers_of_a_lost_host_that_were_disabled_are_not_counted_until_they_are_again():
+    m = exploring(spares=1, rules=StopRules(walkers=2))
+    run(m, v.WalkersEnded((0,), "no luck", True))
+    run(m, v.HostsLost((GEN,), DIED, (0, 1)), v.HostReady(GEN))
+    run(m, v.WalkersEnded((1,), "no luck", True))
+    assert m.phase == "running"
+    run(m, v.WalkersEnded((0,), "no luck", True))
+    assert m.outcome == "failed"
+
+
 def test_samples_without_a_label_in_a_row_end_the_run_also_when_oracles_are_lost():
     m = exploring(spares=9, retries=0, give_up_after=1)
     run(m, sample(1))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pytest
 from steps import GEN, ORACLE, ORACLES, TRAINER, exploring, plan, ready, run, sample, started
 
 from pal_core.control import vocabulary as v
@@ -76,6 +77,33 @@ def test_serial_run_labels_when_a_round_is_worth_of_samples_was_dropped_by_a_bou
     assert run(m, v.LabelArrived(ORACLE, 3)) == [v.Release(1, (3,))]
     assert run(m, v.RoundOver(TRAINER, 1)) == TURN
     assert run(m, sample(4), sample(5), v.Predicted(2, 2))[-1:] == TURN
+
+
+def turns_until_labelling(interrupted_after: int = 0) -> int:
+    """A walker selects a sample a turn, of which its bound lets only the newest wait."""
+    m = serial(retrain_after=4, per_walker=1)
+    for turn in range(1, 20):
+        actions = run(m, sample(turn), v.Predicted(1, 1))
+        if any(isinstance(a, v.Dispatch) for a in actions):
+            return turn
+        if turn == interrupted_after:
+            state = m.state()
+            waiting = [Ticket(n, 0, 0.5) for n in state["waiting"]]
+            m = started(m.plan, waiting=waiting, stage=state["stage"], dropped=state["dropped"])
+    raise AssertionError("nothing was ever labelled")
+
+
+@pytest.mark.parametrize("turn", [1, 3])
+def test_resumed_serial_run_labels_after_as_many_turns(turn):
+    assert turns_until_labelling(interrupted_after=turn) == turns_until_labelling() == 5
+
+
+def test_failures_in_a_row_go_on_being_counted_in_a_resumed_run():
+    m = exploring(retries=0, give_up_after=2)
+    run(m, sample(1), v.LabelMissed(ORACLE, 1))
+    m = started(m.plan, failures=m.state()["failures"])
+    run(m, sample(2), v.LabelMissed(ORACLE, 2))
+    assert m.outcome == "failed"
 
 
 def test_serial_run_bootstraps_before_its_first_turn():

@@ -33,6 +33,21 @@ def test_set_that_takes_too_long_is_given_up_and_the_next_one_begins_later():
     assert run(m, v.Tick(), at=421.0) == [v.TakeSet(2)]
 
 
+def test_set_that_takes_too_long_costs_a_serial_run_which_waits_for_it_a_restart():
+    m = exploring(serial=True, snapshot_every=60.0, startup_limit=300.0)
+    assert run(m, v.Predicted(3, 0), at=60.0) == [v.TakeSet(1)]
+    assert run(m, v.Tick(), at=360.0) == []
+    assert run(m, v.Tick(), at=361.0) == [v.Restart("snapshot set 1 wasn't written within 300 s")]
+
+
+def test_set_of_the_end_has_as_long_as_labels_that_are_awaited():
+    m = exploring(serial=True, retrain_after=1, startup_limit=300.0, label_limit=5000.0)
+    assert run(m, sample(1), v.Predicted(1, 1))[-1] == v.Dispatch(ORACLE, 1, 1)
+    assert run(m, v.WalkersEnded((0,), "counted enough"), at=1.0) == [v.QuietenExchange(1)]
+    assert run(m, v.Tick(), at=4000.0) == []
+    assert run(m, v.LabelArrived(ORACLE, 1), at=4001.0) == [v.Release(1, (1,)), v.FinishTraining(m.plan.final_time)]
+
+
 def test_first_interval_begins_when_the_walkers_set_off():
     m = started(plan(bootstrap=1, snapshot_every=60.0))
     run(m, v.SampleArrived(1, 0, 0.0, True), v.LabelArrived(ORACLE, 1), at=99.0)

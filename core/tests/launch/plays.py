@@ -42,6 +42,15 @@ def label():
     store.commit()
     store.close()
 
+def commit_set():
+    from pal_core.builtin.schema import LABEL, SAMPLE
+    from pal_core.store.store import Store
+    store = Store(directory, write=True)
+    store.agree(SAMPLE, LABEL)
+    store.add_set(start, dict(sample=1, session=1, files=[]))
+    store.commit()
+    store.close()
+
 def last_words(kind):
     from pal_core.launch.names import LastWords, leave_last_words
     leave_last_words(LastWords(3, kind, "out of luck"))
@@ -60,6 +69,10 @@ elif play == "dies after a label":
     tell()
     if start == 5:
         tell(outcome="done", reason="60 labels")
+    sys.exit(7)
+elif play == "dies after a set":
+    commit_set()
+    tell()
     sys.exit(7)
 elif play == "dies once":
     tell()

@@ -17,6 +17,7 @@ from pal_core.launch.processes import LAUNCHER_FILE
 from pal_core.launch.ways import LaunchError, Way
 from pal_core.proc import is_alive
 from pal_core.runtime.plan import Processes
+from pal_core.store.store import Store
 
 PROCESSES = Processes(1, 1, 1, None, None)
 
@@ -112,6 +113,15 @@ class TestDeath:
         ]
         assert play.launcher.advanced
 
+    def test_snapshot_sets_alone_are_no_progress(self, play):
+        with pytest.raises(LaunchError, match="started again 2 times without progress"):
+            play("dies after a set", restarts=2)
+        assert len(play.starts()) == 3
+        store = Store(play.directory)
+        assert [number for number, _ in store.sets()] == [1, 2, 3]
+        store.close()
+        assert not play.launcher.advanced
+
     @pytest.mark.parametrize("name", ["error", "early exception"])
     def test_what_would_come_again_at_once_is_not_tried_again(self, play, name):
         with pytest.raises(LaunchError, match=r"ended with code 1 before the run did \(rank 3: out of luck\)"):
@@ -192,6 +202,11 @@ class TestLimits:
     def test_start_has_a_limit(self, play):
         with pytest.raises(LaunchError, match=r"has not begun within run.startup_limit = 0.5 s"):
             play("never begins", startup=0.5)
+
+    def test_start_that_hangs_is_tried_once_more_and_not_twice(self, play):
+        with pytest.raises(LaunchError, match=r"has not begun within run.startup_limit = 0.5 s"):
+            play("never begins", startup=0.5, restarts=5)
+        assert len(play.starts()) == 2
 
     def test_ranks_that_do_not_leave_after_the_end_are_ended(self, play):
         begin = time.monotonic()

@@ -13,19 +13,26 @@ from pal_core import messages as m
 from pal_core.builtin.schema import LABEL
 from pal_core.data import Batch
 from pal_core.runtime.manager import ManagerHost
-from pal_core.runtime.plan import Processes
+from pal_core.runtime.oracle_process import oracle_wire
+from pal_core.runtime.past import Past
+from pal_core.runtime.plan import Part, Processes
+from pal_core.runtime.spool import Spool
 from pal_core.store.store import Store
 
 __all__ = ["Story"]
 
 TWO_OF_EACH = Processes(1, 2, 2, 2, 2)
+NONE = Past()
 
 
 class Story:
     """A manager and what happens to it."""
 
-    def __init__(self, folder: Path, observers=(), post=None, launched=False, accept=False, **tables) -> None:
-        self.setup = replace(make_setup(folder, TWO_OF_EACH, **tables), accept_changes=accept)
+    def __init__(
+        self, folder: Path, observers=(), post=None, launched=False, accept=False, past=NONE, spares=0, **tables
+    ) -> None:
+        setup = make_setup(folder, replace(TWO_OF_EACH, spares=spares), **tables)
+        self.setup = replace(setup, accept_changes=accept, set=past.set, repeats=past.repeats)
         self.out = Outbox()
         post = post or self.out
         self.host = ManagerHost(self.setup.plan.parts[0], self.setup, post, plugins(), observers, launched=launched)
@@ -37,7 +44,7 @@ class Story:
 
     def begin(self) -> Story:
         """All hosts are ready and the first samples are sound."""
-        for part in self.setup.plan.parts[1:]:
+        for part in self.hosts:
             self.say(part.address, m.Ready(points(2) if part.role == "generator" else None))
         self.say("oracle/0", m.Inspected(()))
         return self
@@ -70,6 +77,27 @@ class Story:
         batch = points(n, self.seed)
         mean, std = predicted(batch)
         self.say("exchange", m.Selected(np.arange(n) % 4, np.array(energies), 4, batch, mean, std))
+
+    def spool(self, sender: str, number: int, attempt: int = 1, seconds: float = 0.5) -> Path:
+        """An oracle's process writes a label down, and nobody hears of it; the file."""
+        folder = Spool(self.setup.directory, self.host._desk.level, oracle_wire(self.setup.loaded))
+        folder.write(sender, m.Labelled(number, attempt, labels_of(self.store.samples([number])), seconds))
+        return folder._file(number, attempt)
+
+    def lose(self, host: str) -> None:
+        """The rank of a host dies."""
+        self.host.lost([self.host._replacing.rank(host)])
+        self.host.work(time.monotonic())
+
+    def kill(self) -> None:
+        """End as a manager does whose process is killed after its last commit."""
+        self.store.commit()
+        self.store.close(commit=False)
+
+    @property
+    def hosts(self) -> list[Part]:
+        """All but the manager, and the spare, which is no host yet."""
+        return [p for p in self.setup.plan.parts if p.role not in ("manager", "spare")]
 
     @property
     def flying(self) -> list[tuple[str, int]]:

@@ -20,6 +20,7 @@ from pydantic import Field
 from pal_core.builtin.options import ToyOracleOptions
 from pal_core.builtin.oracle import ToyOracle
 from pal_core.builtin.schema import LABEL, SAMPLE
+from pal_core.builtin.walker import ToyWalker
 from pal_core.data import Batch, Committee, Schema
 from pal_core.data import Field as Column
 from pal_core.kernels import (
@@ -232,6 +233,26 @@ class Clumsy(Counter):
     def snapshot(self) -> State:
         self._perhaps_fail("snapshot")
         return super().snapshot()
+
+
+class Mortal(ToyWalker):
+    """Walker 1 of the toy fails when it has heard six verdicts."""
+
+    count = 0
+
+    def propose(self, feedback: Feedback | None) -> Sample | Stop:
+        self.count += feedback is not None
+        if (self.context.index, self.count) == (1, 6):
+            raise RuntimeError("no propose today")
+        return super().propose(feedback)
+
+    def snapshot(self) -> State:
+        return {**super().snapshot(), "heard": np.array(self.count)}
+
+    def restore(self, state: State) -> None:
+        rest = dict(state)
+        self.count = int(rest.pop("heard"))
+        super().restore(rest)
 
 
 class ScriptOptions(KernelOptions):

@@ -81,6 +81,14 @@ class TestBegin:
         store.add_history(70, 0, 0, 0)
         assert begin(make_setup(tmp_path), store)[0].tally.steps == 70
 
+    def test_run_that_repeats_itself_counts_on_what_was_dropped_and_what_failed_in_a_row(self, store, tmp_path):
+        store.add_set(1, {"sample": 1, "dropped": 3, "failures": 2, "session": 1, "files": []})
+        store.commit()
+        machine, *_ = begin(replace(make_setup(tmp_path), set=1, repeats=True), store)
+        assert (machine.state()["dropped"], machine.state()["failures"]) == (3, 2)
+        machine, *_ = begin(replace(make_setup(tmp_path), set=1), store)
+        assert (machine.state()["dropped"], machine.state()["failures"]) == (0, 0)
+
     def test_rounds_are_those_that_all_members_have_on_disk(self, store, tmp_path):
         save_rounds(tmp_path, m0=3)
         machine, *_ = begin(make_setup(tmp_path), store)

@@ -13,6 +13,7 @@ from pal_core.builtin.schema import LABEL, SAMPLE
 from pal_core.control import exchange as x
 from pal_core.data import Batch
 from pal_core.runtime.exchange import ExchangeHost
+from pal_core.runtime.generator import LIFE
 from pal_core.runtime.plan import Processes
 
 WALKERS = {"generator/0": [0, 1], "generator/1": [2, 3]}
@@ -291,3 +292,36 @@ class TestEnding:
         assert host.halted
         host.receive("manager", m.Leave())
         assert host.left
+
+
+class TestLostWalkers:
+    """Orders go to hosts that are there; one that is back gets its own."""
+
+    def test_orders_go_only_to_hosts_that_are_there(self, exchange):
+        host, out = exchange()
+        host.receive("manager", m.Lost(("generator/0",)))
+        host.receive("manager", m.Explore())
+        host.receive("manager", m.Snapshot(3))
+        assert out.to("generator/0") == []
+        assert out.to("generator/1") == [m.Explore(), m.Snapshot(3)]
+        host.receive("manager", m.Back("generator/0", LIFE))
+        assert out.to("generator/0") == [m.Explore()]
+        host.receive("manager", m.Snapshot(4))
+        assert out.to("generator/0") == [m.Explore(), m.Snapshot(4)]
+
+    def test_one_that_is_back_before_walkers_set_off_sets_off_with_the_others(self, exchange):
+        host, out = exchange()
+        host.receive("manager", m.Lost(("generator/0",)))
+        host.receive("manager", m.Back("generator/0", LIFE))
+        assert out == []
+        host.receive("manager", m.Explore())
+        assert sorted(out) == [("generator/0", m.Explore()), ("generator/1", m.Explore())]
+
+    def test_its_walkers_are_answered_once_it_is_back_and_every_message_in_its_turn(self, exchange):
+        host, out = exchange()
+        host.receive("manager", m.Explore())
+        host.receive("manager", m.Lost(("generator/0",)))
+        host.receive("manager", m.Back("generator/0", LIFE))
+        propose(host, "generator/0", LIFE)
+        answer(host, 0, {0: [0, 0], 1: [0, 0]})
+        assert out.one(m.Verdicts).seq == LIFE

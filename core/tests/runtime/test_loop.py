@@ -137,6 +137,22 @@ def test_message_for_a_stranger_is_a_bug_that_shows():
         Loop([Guest("a", [])], transport).turn()
 
 
+def test_message_for_a_host_that_a_spare_is_about_to_be_is_kept_until_it_has_started():
+    diary = []
+    transport = LocalTransport(Wire([]))
+    loop = Loop([Guest("spare/0", diary)], transport)
+    transport.send("b", "manager", m.Go())
+    transport.send("b", "exchange", m.Explore())
+    loop.turn()
+    assert [entry for entry in diary if entry[0] == "b"] == []
+    loop.add(Guest("b", diary))
+    told = [("b", "Go", "manager"), ("b", "Explore", "exchange")]
+    assert [entry for entry in diary if entry[0] == "b"] == [("b", "start"), *told]
+    transport.send("b", "manager", m.Go())
+    loop.turn()
+    assert [entry[1] for entry in diary if entry[0] == "b"] == ["start", "Go", "Explore", "Go", "tick"]
+
+
 def test_turn_tells_whether_anything_happened(monkeypatch):
     transport = LocalTransport(Wire([]))
     monkeypatch.setattr(module.time, "monotonic", lambda: 5.0)

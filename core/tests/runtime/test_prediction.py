@@ -20,9 +20,9 @@ from pal_core.runtime.prediction import PredictionHost
 def predictor(tmp_path):
     """Makes a host with two scripted members."""
 
-    def make(model=None, **options):
+    def make(model=None, run=None, **options):
         table = {"kernel": odd("Script"), "members": 2, "options": options, **(model or {})}
-        setup = make_setup(tmp_path, model=table)
+        setup = make_setup(tmp_path, model=table, run=run or {})
         return started(PredictionHost, setup, "prediction/0")
 
     return make
@@ -104,6 +104,25 @@ def test_batch_waits_for_the_versions_it_is_to_be_predicted_with(predictor):
     host.receive("exchange", m.Predict(1, points(1), {"0": 3}))
     assert work(host, prediction.WEIGHTS_LIMIT - 1) is False
     assert work(host, prediction.WEIGHTS_LIMIT + 1) is True
+
+
+def test_announced_weights_that_do_not_come_are_done_without_and_a_note_says_so(predictor):
+    host, out = predictor()
+    host.receive("exchange", m.Predict(0, points(1), {"0": 5}))
+    assert work(host, prediction.WEIGHTS_LIMIT - 1) is False
+    assert out.of(m.Note) == []
+    work(host, prediction.WEIGHTS_LIMIT + 1)
+    assert out.one(m.Predicted).versions == (0, 0)
+    assert out.one(m.Note).text == "announced weights did not come within 10 s: older ones predict"
+
+
+def test_deterministic_run_ends_when_announced_weights_do_not_come(predictor):
+    host, out = predictor(run={"schedule": "serial", "batching": "all"})
+    host.receive("exchange", m.Predict(0, points(1), {"0": 5}))
+    assert work(host, prediction.WEIGHTS_LIMIT - 1) is False
+    work(host, prediction.WEIGHTS_LIMIT + 1)
+    assert out.of(m.Predicted) == []
+    assert out.one(m.Broken).what == "TimeoutError: announced weights did not come within 10 s"
 
 
 def test_run_that_goes_on_predicts_with_the_weights_of_its_last_rounds(predictor, tmp_path):

@@ -287,6 +287,16 @@ class TestGoingOn:
         work(host)
         assert out.of(m.Weights)[0].version == 8
 
+    def test_weights_of_a_round_after_the_set_are_trained_on(self, tmp_path):
+        self.halted(tmp_path)
+        save_state(round_file(tmp_path / "run", 0, 2), {"trained": np.array(50.0)}, {"version": "7"})
+        host, out = trainer(tmp_path, past=1)
+        host.receive("manager", recall(2))
+        assert host._members[0].model.trained == 50
+        host.receive("manager", release(3))
+        work(host)
+        assert out.of(m.Weights)[-1].state["trained"] == 53
+
     def test_deterministic_run_repeats_rounds_after_the_set(self, tmp_path):
         self.halted(tmp_path)
         save_state(round_file(tmp_path / "run", 0, 2), {"trained": np.array(50.0)}, {"version": "7"})

@@ -13,7 +13,9 @@ from worlds import Outbox, make_setup, odd, started
 
 from pal_core import messages as m
 from pal_core.runtime.generator import SOUND_STEPS, GeneratorHost
+from pal_core.runtime.snapshots import SetReader
 
+REASON = "walker 1 is disabled after RuntimeError: no propose today"
 STRICT = {"schedule": "serial", "batching": "all"}
 
 
@@ -214,3 +216,61 @@ def test_state_that_cannot_be_had_spoils_the_set_and_nothing_else(tmp_path):
     assert (fault.what, fault.remedy) == ("RuntimeError: no snapshot today", "the snapshot set is given up")
     assert len(out.of(m.Proposals)) == 4
     assert not (tmp_path / "run/snapshots").exists()
+
+
+class TestDisabledInSets:
+    """A snapshot set knows who is disabled."""
+
+    def disabled(self, folder, **table):
+        host, out = clumsy(folder, {"on_error": "disable", **table}, fails="propose", who=1, at=1)
+        turns(host, out, 3)
+        return host, out
+
+    def saved(self, host, out, number: int) -> m.Saved:
+        host.receive("exchange", m.Snapshot(number))
+        end = time.monotonic() + 10
+        while not out.of(m.Saved):
+            assert time.monotonic() < end
+            host.work(time.monotonic())
+            host.tick(time.monotonic())
+        return out.one(m.Saved)
+
+    def test_disabled_walker_is_closed_and_not_asked_for_its_state(self, tmp_path, monkeypatch):
+        host, out = clumsy(tmp_path, {"on_error": "disable"}, fails="propose", who=1, at=1)
+        kernel = host._walkers[1].kernel
+        monkeypatch.setattr(kernel, "snapshot", lambda: 1 / 0)
+        turns(host, out, 3)
+        assert kernel.closed
+        assert self.saved(host, out, 4) == m.Saved(4, "")
+        past = SetReader(tmp_path / "run", 4)
+        assert past.notes("walker/1") == {"disabled": REASON}
+        assert past.state("walker/1") is None
+        assert past.kernels == {"walker/0", "walker/1", "walker/2"}
+
+    def test_resumed_run_does_not_revive_it_and_tells_the_exchange_once(self, tmp_path):
+        host, _ = self.disabled(tmp_path)
+        host.receive("exchange", m.Halt(set=1))
+        host, out = clumsy(tmp_path, {"on_error": "disable"}, past=1)
+        turns(host, out, 3)
+        assert out.one(m.WalkersEnded) == m.WalkersEnded((1,), (REASON,), disabled=True)
+        assert [p.walkers.tolist() for p in out.of(m.Proposals)] == [[0, 2]] * 3
+        assert out.index(("exchange", out.one(m.WalkersEnded))) < out.index(("exchange", out.of(m.Proposals)[0]))
+
+    def test_host_whose_walkers_are_all_disabled_writes_a_part_and_tells_it_when_it_goes_on(self, tmp_path):
+        host, out = clumsy(tmp_path, {"on_error": "disable"}, fails="propose", at=1)
+        turns(host, out, 3)
+        assert self.saved(host, out, 4) == m.Saved(4, "")
+        host, out = clumsy(tmp_path, {"on_error": "disable"}, past=4)
+        turns(host, out, 2)
+        assert out.one(m.WalkersEnded).walkers == (0, 1, 2)
+        assert out.of(m.Proposals) == []
+
+    def test_errors_in_a_row_go_on_being_counted(self, tmp_path, monkeypatch):
+        host, out = clumsy(tmp_path, {"resets": 1})
+        break_once(monkeypatch, host._walkers[1])
+        turns(host, out, 3)
+        host.receive("exchange", m.Halt(set=1))
+        host, out = clumsy(tmp_path, {"resets": 1}, past=1)
+        break_once(monkeypatch, host._walkers[1])
+        turns(host, out, 2)
+        assert out.of(m.Fault)[-1].remedy == "walker 1 is disabled"
