@@ -192,7 +192,7 @@ def test_unusable_start_structure_names_kernel_key_and_frame(atoms, problem, sav
 def test_unreadable_file_names_kernel_and_key(text, tmp_path, context):
     path = tmp_path / "bad.xyz"
     path.write_text(text)
-    with pytest.raises(PalError, match=r"^ase.verlet: structure: .*bad.xyz (can't be read by ASE|holds no structure)"):
+    with pytest.raises(PalError, match=r"^ase.verlet: structure: .*bad.xyz (can't be read|holds no structure)"):
         VerletWalker(VerletOptions(structure=path), context())
 
 
