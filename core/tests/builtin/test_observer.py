@@ -10,10 +10,10 @@ from pal_core.builtin.observer import STATUS_FILE, StatusFile, read_status
 
 def test_status_is_written_at_every_occasion(tmp_path):
     file = StatusFile()
-    file.progressed({"n": 0})  # before the start there is no place for it
+    file.progressed({"n": 0, "outcome": None})  # before the start there is no place for it
     for tell, n in ((lambda s: file.started(tmp_path, s), 1), (file.progressed, 2), (file.ended, 3)):
-        tell({"n": n})
-        assert read_status(tmp_path) == {"n": n}
+        tell({"n": n, "outcome": None})
+        assert read_status(tmp_path) == {"n": n, "outcome": None}
     assert [p.name for p in tmp_path.iterdir()] == [STATUS_FILE]
 
 
@@ -28,14 +28,14 @@ def test_status_that_a_power_cut_has_emptied_is_none(tmp_path):
 
 def test_reader_never_sees_half_a_status(tmp_path):
     file = StatusFile()
-    file.started(tmp_path, {"n": -1})
+    file.started(tmp_path, {"n": -1, "outcome": None})
     stop = threading.Event()
 
     def write() -> None:
         n = 0
         while not stop.is_set():
             n += 1
-            file.progressed({"n": n, "long": ["x"] * 5000})
+            file.progressed({"n": n, "outcome": None, "long": ["x"] * 5000})
 
     writer = threading.Thread(target=write)
     writer.start()
