@@ -154,6 +154,10 @@ def _quarantined(run: Path) -> tuple[Path, list[dict[str, Any]]]:
     directory = run_directory(run)
     store = Store(directory)
     try:
+        faults = store.faults(1)
+        if faults:
+            # The list would be short of what can't be found any more.
+            raise store.damaged(faults[0])
         return directory, store.quarantined()
     finally:
         store.close()
