@@ -76,8 +76,7 @@ def _integrity(store: Store) -> Iterator[Finding]:
         text = f"{FILE_NAME} is damaged: {faults[0]}" + (f" (and {len(faults) - 1} more)" if faults[1:] else "")
         yield problem("store", text, _ADVICE, partial(recover, store.directory))
         return
-    counts = ", ".join(f"{n} {k.replace('_', ' ')}" for k, n in store.counts().items() if n)
-    yield ok("store", f"{FILE_NAME} is sound: {counts or 'nothing stored yet'}")
+    yield ok("store", f"{FILE_NAME} is sound: {store.told()}")
 
 
 def _orphans(store: Store) -> Iterator[Finding]:
