@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from pal_core.doctor.contents import changed_samples, forget_lost_schemas, misfits
-from pal_core.doctor.salvage import copy_table, format_of, known_counts, opened, tables_of
+from pal_core.doctor.salvage import copy_lost_pages, copy_table, format_of, known_counts, opened, tables_of
 from pal_core.doctor.states import set_states_right
 from pal_core.store.database import FILE_NAME, connect
 from pal_core.store.faults import StoreError, explain
@@ -70,11 +70,15 @@ def _copy(path: Path, new: Path) -> dict[str, int]:
                 _make_tables(db, found.values())
             db.execute("BEGIN")
             saved = {name: copy_table(old, db, name) for name in found}
+            known = known_counts(old)
+            for name in found if wanted == FORMAT else ():
+                if known.get(name, saved[name] + 1) > saved[name]:
+                    saved[name] += copy_lost_pages(path, db, name)
             db.execute("INSERT OR REPLACE INTO meta VALUES ('format', ?)", (str(wanted),))
             db.execute("COMMIT")
             if wanted != FORMAT:
                 upgrade(db, wanted)
-            return saved | {name: max(n, saved[name]) for name, n in known_counts(old).items()}
+            return saved | {name: max(n, saved[name]) for name, n in known.items()}
     except (sqlite3.Error, OSError) as error:
         if isinstance(error, OSError) or "is full" in str(error):
             raise explain(path, error) from error

@@ -11,14 +11,16 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from pal_core.doctor.leaves import WANTED, leaf_pages, shown_as
 from pal_core.reading import parse_json
 from pal_core.store.database import FILE_NAME, connect, connect_to_read
 from pal_core.store.guarded import is_set_state
 from pal_core.store.tables import FORMAT, TABLES
 
-__all__ = ["copy_table", "format_of", "known_counts", "opened", "tables_of"]
+__all__ = ["copy_lost_pages", "copy_table", "format_of", "known_counts", "opened", "tables_of"]
 
 _GAP = 100_000
+_PER_PAGE = 1000
 _LARGEST = 2**40
 _LAST = 1e11  # a time that `localtime` knows
 _TIMES = ("time", "started", "ended")
@@ -50,19 +52,25 @@ def opened(path: Path) -> Iterator[sqlite3.Connection]:
     sqlite3.Error
         If it can be read in neither way.
     """
-    copy = path.with_name(f".{FILE_NAME}-copy.part")
+    with _scratch(path, "first") as copy, contextlib.ExitStack() as stack:
+        try:
+            db = stack.enter_context(contextlib.closing(connect_to_read(path)))
+            _expect_tables(db)
+        except sqlite3.Error as error:
+            _copy_with_first_page(path, copy)
+            db = stack.enter_context(contextlib.closing(connect(copy, "mode=rw")))
+            _expect_samples(db, error)
+        db.execute("PRAGMA cell_size_check = OFF")  # one bad row needn't cost its whole page
+        db.text_factory = lambda text: text.decode("utf-8", "replace")
+        yield db
+
+
+@contextlib.contextmanager
+def _scratch(path: Path, name: str = "pages") -> Iterator[Path]:
+    """Place for a copy, which is removed in the end."""
+    copy = path.with_name(f".{FILE_NAME}-{name}.part")
     try:
-        with contextlib.ExitStack() as stack:
-            try:
-                db = stack.enter_context(contextlib.closing(connect_to_read(path)))
-                _expect_tables(db)
-            except sqlite3.Error as error:
-                _copy_with_first_page(path, copy)
-                db = stack.enter_context(contextlib.closing(connect(copy, "mode=rw")))
-                _expect_samples(db, error)
-            db.execute("PRAGMA cell_size_check = OFF")  # one bad row needn't cost its whole page
-            db.text_factory = lambda text: text.decode("utf-8", "replace")
-            yield db
+        yield copy
     finally:
         for end in ("", "-wal", "-shm", "-journal"):
             copy.with_name(copy.name + end).unlink(missing_ok=True)
@@ -130,7 +138,20 @@ def _names(db: sqlite3.Connection, table: str) -> list[str]:
     return [str(row[1]) for row in db.execute(f'PRAGMA table_info("{table}")')]
 
 
-def copy_table(old: sqlite3.Connection, new: sqlite3.Connection, name: str) -> int:
+def copy_lost_pages(path: Path, new: sqlite3.Connection, name: str) -> int:
+    """Copy the rows of a table that only lack the way to them; returns how many."""
+    if name not in WANTED:
+        return 0
+    count = 0
+    with _scratch(path) as copy:
+        _copy_with_first_page(path, copy)
+        for page in leaf_pages(path, WANTED[name]):
+            with contextlib.suppress(sqlite3.Error), shown_as(copy, name, page) as old:
+                count += copy_table(old, new, name, _PER_PAGE)
+    return count
+
+
+def copy_table(old: sqlite3.Connection, new: sqlite3.Connection, name: str, gap: int = _GAP) -> int:
     """Copy the rows that can be read, and whose values are of the right kind; returns how many."""
     columns = [
         _Column(str(row[1]), str(row[2]), bool(row[3]), row[4]) for row in new.execute(f'PRAGMA table_info("{name}")')
@@ -139,7 +160,7 @@ def copy_table(old: sqlite3.Connection, new: sqlite3.Connection, name: str) -> i
     marks = ", ".join("?" * (len(columns) + 1))
     sql = f'INSERT OR IGNORE INTO "{name}" (rowid, {listed}) VALUES ({marks})'  # noqa: S608
     count = 0
-    for number, *values in _rows(old, name, listed):
+    for number, *values in _rows(old, name, listed, gap):
         sound = [_sound(c, value) for c, value in zip(columns, values, strict=True)]
         if name == "labels" and (sound != values or any("\ufffd" in v for v in values if isinstance(v, str))):
             continue  # its numbers lie beside what is damaged, and nothing could tell whether they are right
@@ -188,7 +209,7 @@ def _is_row(table: str, row: dict[str, Any]) -> bool:
     return False
 
 
-def _rows(db: sqlite3.Connection, name: str, columns: str) -> Iterator[Row]:
+def _rows(db: sqlite3.Connection, name: str, columns: str, gap: int = _GAP) -> Iterator[Row]:
     """From the front up to the damage, from the back up to it, then one by one what lies between."""
     sql = f'SELECT rowid, {columns} FROM "{name}"'  # noqa: S608
     first, last, held, damaged = 0, None, None, False
@@ -210,7 +231,7 @@ def _rows(db: sqlite3.Connection, name: str, columns: str) -> Iterator[Row]:
         for row in _until_damage(db, f"{sql} WHERE rowid > {first} ORDER BY rowid DESC"):
             last = row[0]
             yield row
-        for number in range(first + 1, min(last or first + _GAP, first + _GAP)):
+        for number in range(first + 1, min(last or first + gap, first + gap)):
             yield from _until_damage(db, f"{sql} WHERE rowid = {number}")
 
 
