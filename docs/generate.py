@@ -116,6 +116,7 @@ def _option(option: click.Option) -> tuple[str, ...]:
 
 
 def _command(command: click.Command, name: str = "") -> list[str]:
+    """Heading, help and options of a command, and those of its own commands."""
     arguments = [
         str(p.name).upper() if p.required else f"[{str(p.name).upper()}]"
         for p in command.params
@@ -123,8 +124,12 @@ def _command(command: click.Command, name: str = "") -> list[str]:
     ]
     heading = " ".join(["pal", *([name] if name else []), *arguments])
     options = [_option(p) for p in command.params if isinstance(p, click.Option)]
-    parts = [f"## `{heading}`", inspect.cleandoc(str(command.help))]
-    return [*parts, _table(("option", "meaning"), options)] if options else parts
+    parts = [f"{'#' * (2 + name.count(' '))} `{heading}`", inspect.cleandoc(str(command.help))]
+    parts += [_table(("option", "meaning"), options)] if options else []
+    if name and isinstance(command, click.Group):
+        for below, found in command.commands.items():
+            parts += _command(found, f"{name} {below}")
+    return parts
 
 
 def commands() -> str:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import os
+import random
+import re
 import shutil
 import sqlite3
 import subprocess
@@ -16,6 +18,7 @@ import pytest
 from stores import add, fill, label, open_store, root_only, value
 
 from pal_core.doctor import surroundings
+from pal_core.plugins.targets import file_version
 from pal_core.runtime.checkpoint import round_file, save_state, set_directory
 from pal_core.store import filesystem
 from pal_core.store.database import FILE_NAME
@@ -185,15 +188,38 @@ class TestStore:
         assert len(Store(run)._run("SELECT sample FROM labels")) == 30
 
     @pytest.mark.parametrize(
-        ("statement", "told"),
+        ("statement", "told", "lost"),
         [
-            ("UPDATE samples SET data = zeroblob(LENGTH(data)) WHERE id = 5", "1 samples are not what was stored: [5]"),
-            ("UPDATE labels SET data = x'00' WHERE sample = 5", "labels of sample 5 can't be read: "),
+            (
+                "UPDATE samples SET data = zeroblob(LENGTH(data)) WHERE id = 5",
+                "1 samples are not what was stored: 5",
+                "1 samples whose content had changed, 1 labels of samples that are lost",
+            ),
+            (
+                "UPDATE labels SET data = x'00' WHERE sample = 5",
+                "1 labels can't be read, of the samples: 5",
+                "1 labels that were not whole, the labels of 1 samples, which wait again",
+            ),
         ],
     )
-    def test_changed_content_is_told(self, doctor, run, statement, told):
+    def test_changed_content_is_told_and_given_up_on_demand(self, doctor, run, statement, told, lost):
         change(run, statement)
-        assert has(doctor("--repair", code=1), "! store: ", told, "restore pal.sqlite from a backup")
+        assert has(doctor(code=1), "! store: ", told, "restore pal.sqlite from a backup, or go on without these: ")
+        lines = doctor("--repair", code=0)
+        assert has(lines, "= store: ", told, "saved 29 of 30 labels, ", "; the damaged file is kept as ", lost)
+        assert has(lines, "+ store: pal.sqlite is sound: ", "29 samples labelled")
+
+    @pytest.mark.parametrize("schema", ["samples", "labels"])
+    def test_lost_schema_is_forgotten_and_written_again(self, doctor, run, schema):
+        change(run, f"UPDATE meta SET value = '[[' WHERE key = '{schema}'")  # noqa: S608
+        assert has(doctor(code=1), "! store: ", f"the schema of {schema} can't be read", "the damaged file is kept")
+        lines = doctor("--repair", code=0)
+        assert has(lines, "= store: ", "saved 30 labels, ", "lost: the schemas of samples and labels, which the next ")
+        assert has(lines, "- store: the schemas of samples and labels were lost", "pal run writes them again")
+        store = open_store(run)
+        assert len(store.labels(store.labelled())) == 30
+        store.close()
+        assert not has(doctor(code=0), "- store")
 
     def test_writer_that_was_cut_short_is_tidied_up_after(self, doctor, run, tmp_path):
         store = Store(run, write=True)
@@ -271,6 +297,47 @@ class TestRecovery:
         assert [s.id for s in store.waiting()][-1] == 300
         store.close()
         open_store(large.parent).close()
+
+    @pytest.mark.parametrize("seed", range(20))
+    def test_whatever_is_damaged_the_store_opens_again(self, pal, large, seed):
+        places = random.Random(seed)
+        content = bytearray(large.read_bytes())
+        for _ in range(40 if seed % 2 else 5):
+            start = places.randrange(len(content) - 64)
+            content[start : start + 64] = places.randbytes(64)
+        large.write_bytes(content)
+        listed = pal("labels", "list", "run")
+        assert listed.exit_code == 1
+        assert "pal doctor" in listed.stderr
+        result = pal("doctor", "run", "--repair")
+        assert result.exit_code == 0, result.output
+        (said,) = [line for line in result.stdout.splitlines() if line.startswith("= store: ")]
+        Store(large.parent).close()
+        store = open_store(large.parent)
+        found = store.labelled()
+        assert re.search(rf": saved {len(found)} (of \d+ )?labels, \d+ (of \d+ )?samples", said), said
+        assert len(found) > 100
+        right = zip(found, store.samples(found), store.labels(found), strict=True)
+        assert sum(n == sample["x"][0] == label["energy"] for n, sample, label in right) > 0.95 * len(found)
+        store.close()
+
+    @pytest.mark.parametrize("table", ["samples", "labels"])
+    def test_rows_are_found_without_the_page_that_leads_to_them(self, doctor, large, table):
+        with sqlite3.connect(large) as db:
+            (root,) = db.execute("SELECT rootpage FROM sqlite_master WHERE name = ?", [table]).fetchone()
+        content = bytearray(large.read_bytes())
+        content[(root - 1) * 4096 : root * 4096] = bytes(4096)
+        large.write_bytes(content)
+        lines = doctor("--repair", code=0)
+        assert has(lines, "= store: ", "saved 298 labels, 300 samples, 1 quarantine", "lost: nothing that is known of")
+        found = Store(large.parent).labelled()
+        assert Store(large.parent).labels(found).columns["energy"].tolist() == found
+
+    def test_store_whose_first_page_is_gone_is_saved_whole(self, doctor, large):
+        large.write_bytes(bytes(4096) + large.read_bytes()[4096:])
+        lines = doctor("--repair", code=0)
+        assert has(lines, "= store: ", "saved 298 labels, 300 samples, 1 quarantine", "lost: nothing that is known of")
+        assert {p.name for p in large.parent.iterdir() if p.name.endswith(".part")} == set()
 
     def test_half_a_file_gives_what_it_has_or_stays(self, pal, large):
         os.truncate(large, large.stat().st_size // 2)
@@ -388,6 +455,23 @@ class TestLeftovers:
 
 class TestSurroundings:
     """Packages and disk."""
+
+    @pytest.mark.parametrize(
+        ("then", "code", "told"),
+        [
+            ("class Walker: pass", 0, "+ packages: as in the last session: "),
+            ("class Walker: ...", 0, "- packages: the kernel's file "),
+            (None, 1, "! packages: the kernel's file "),
+        ],
+    )
+    def test_file_of_a_kernel_is_compared_with_what_it_was(self, doctor, run, tmp_path, then, code, told):
+        path = tmp_path / "walker.py"
+        path.write_text("class Walker: pass")
+        change(run, f"UPDATE sessions SET packages = '{json.dumps({str(path): file_version(path)})}'")  # noqa: S608
+        path.unlink() if then is None else path.write_text(then)
+        lines = doctor(code=code)
+        assert has(lines, told)
+        assert not any("pip install" in line for line in lines)
 
     def test_other_version_is_a_note_and_a_missing_package_a_problem(self, doctor, run):
         change(run, """UPDATE sessions SET packages = '{"pal-core": "0.0.1", "pal-gone": "2.0"}'""")

@@ -118,13 +118,17 @@ def test_show_as_json_has_all_values(pal, idle):
     [
         (("retry", "run.toml", "1", "3"), ["waiting", "quarantined", "waiting"],
          "2 samples wait for a label again; next: pal run run.toml"),
-        (("retry", "run", "--all"), ["waiting"] * 3, "3 samples wait for a label again; next: pal run SETTINGS"),
+        (("retry", "run", "--all"), ["waiting"] * 3, "3 samples wait for a label again; next: pal run run.toml"),
         (("accept", "run.toml", "2"), ["quarantined", "labelled", "quarantined"],
          "the labels of 1 sample are admitted and will be trained on; next: pal run run.toml"),
         (("accept", "run", "--all"), ["quarantined", "labelled", "labelled"],
-         "the labels of 2 samples are admitted and will be trained on; next: pal run SETTINGS"),
+         "the labels of 2 samples are admitted and will be trained on; next: pal run run.toml"),
         (("drop", "run", "--reason", "LEVEL"), ["quarantined", "dropped", "dropped"],
-         "2 samples given up; next: pal run SETTINGS"),
+         "2 samples were given up; next: pal run run.toml"),
+        (("drop", "run", "1"), ["dropped", "quarantined", "quarantined"],
+         "1 sample was given up; next: pal run run.toml"),
+        (("retry", "run", "1"), ["waiting", "quarantined", "quarantined"],
+         "1 sample waits for a label again; next: pal run run.toml"),
     ],
 )  # fmt: skip
 def test_decisions(pal, idle, arguments, states, said):
@@ -174,3 +178,20 @@ def test_empty_quarantine_says_so(pal, finished):
     result = pal("labels", "retry", str(finished / "run"), "--all")
     assert result.exit_code == 1
     assert "nothing is set aside" in result.stderr
+
+
+def test_settings_are_not_guessed_among_several(pal, idle, tmp_path):
+    (tmp_path / "other.toml").write_text('[run]\ndirectory = "run"\n')
+    result = pal("labels", "drop", "run", "1")
+    assert result.stdout == "1 sample was given up; next: pal run SETTINGS\n"
+
+
+def test_damaged_store_is_not_said_to_have_nothing_set_aside(pal, idle):
+    path = idle / "pal.sqlite"
+    content = path.read_bytes()
+    path.write_bytes(content[:-4096] + b"\xa5" * 4096)
+    result = pal("labels", "list", "run")
+    assert result.exit_code == 1
+    assert "pal.sqlite is damaged" in result.stderr
+    assert "pal doctor" in result.stderr
+    assert "nothing is set aside" not in result.output

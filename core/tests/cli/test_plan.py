@@ -39,6 +39,14 @@ def test_table_shows_every_rank(pal, toy):
     assert re.fullmatch(rf"pal run starts 5 ranks by \S*mpiexec on {cores} cores of this machine", rows_end(result))
 
 
+def test_warnings_of_the_settings_come_with_it(pal, toy):
+    toy.write_text(toy.read_text().replace("seed = 5", 'seed = 5\nschedule = "serial"\nspares = 1'))
+    result = pal("plan", "toy.toml")
+    assert result.exit_code == 0
+    assert result.stderr.startswith("toy.toml:6: run.spares: spare ranks are never used in the serial schedule")
+    assert result.stderr.endswith('"parallel" (warning)\n')
+
+
 def rows_end(result):
     return result.stdout.splitlines()[-1]
 

@@ -135,7 +135,7 @@ class TestRanks:
             "-n", "5", sys.executable, "-m", "pal_core.worker", str(tmp_path / "toy.toml"), "--accept-changes"
         ]  # fmt: skip
         assert result.stdout.splitlines() == [
-            "done (as told) in 1 min 1 s: 7 labels, 99 steps, 1 rounds",
+            "done (as told) in 1 min 1 s: 7 labels, 99 steps, 1 round",
             "results in run; next: pal export toy.toml --format npz",
         ]
 

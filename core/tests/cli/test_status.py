@@ -3,11 +3,17 @@
 from __future__ import annotations
 
 import json
+import os
+import re
+import shutil
+import subprocess
 import time
 
 import pytest
+from stores import add, open_store
 
 from pal_core.cli.status import _lines
+from pal_core.launch.processes import Owner
 from pal_core.store.store import Store
 
 
@@ -24,6 +30,7 @@ def test_finished_run_says_how_it_ended_and_what_is_stored(pal, finished):
     (stored,) = (line for line in lines if line.startswith("stored: "))
     assert "12 labels bootstrap" in stored
     assert "30 samples labelled" in stored
+    assert stored.count("dropped") <= 1
 
 
 def test_json_has_status_store_and_journal(pal, finished):
@@ -36,12 +43,14 @@ def test_json_has_status_store_and_journal(pal, finished):
 def test_journal_is_shown_one_line_each(pal, tmp_path):
     store = Store(tmp_path / "run", write=True)
     for text in ("too old", "", "note", "first line\nsecond line", "\n", "last"):
-        store.note("walker 3", text)
+        store.note("training/0", text)
+        store.note("generator 3", "chatter")
+        store.note("training/0", "Traceback (most recent call last):\n  ...")
     store.close()
     lines = pal("status", "run").stdout.splitlines()
     assert lines[0] == "no status has been written yet"
-    shown = [line.split(" ", 3)[-1] for line in lines if "walker 3" in line]
-    assert shown == ["walker 3: ", "walker 3: note", "walker 3: first line", "walker 3: ", "walker 3: last"]
+    shown = [line.split(" ", 3)[-1] for line in lines if line.startswith("  ")]
+    assert shown == [f"training/0: {text}" for text in ("", "note", "first line", "", "last")]
     assert pal("status", "run", "--json").exit_code == 0
 
 
@@ -61,6 +70,67 @@ def test_file_that_is_no_settings_file_is_refused(pal, tmp_path):
     result = pal("status", "picture.png")
     assert result.exit_code == 1
     assert "picture.png is no settings file" in result.stderr
+
+
+def test_drops_are_told_once_and_by_reason(pal, tmp_path):
+    store = open_store(tmp_path / "run")
+    add(store, 1, 2, 3)
+    store.drop([1], "queue full", 2)
+    store.drop([], "duplicate", 1)
+    store.quarantine(2, "odd")
+    store.discard([2])
+    store.close()
+    lines = pal("status", "run").stdout.splitlines()
+    assert "stored: 1 sample waiting; dropped: 3 queue full, 1 duplicate, 1 given up by hand" in lines
+    data = json.loads(pal("status", "run", "--json").stdout)
+    assert data["store"]["drops"] == {"queue full": 3, "duplicate": 1, "given up by hand": 1}
+
+
+class TestDeath:
+    """A run whose process is gone, on this machine."""
+
+    @pytest.fixture
+    def killed(self, finished, tmp_path):
+        """A run that was killed some seconds ago."""
+        shutil.copytree(finished / "run", tmp_path / "run")
+        shutil.copy(finished / "toy.toml", tmp_path)
+        process = subprocess.Popen(["true"])
+        process.wait()
+        path = tmp_path / "run/status.json"
+        status = json.loads(path.read_text())
+        status |= {"outcome": None, "phase": "running", "pid": process.pid, "updated": time.time() - 5}
+        path.write_text(json.dumps(status))
+        return path
+
+    def test_it_is_said_first_and_what_to_do(self, pal, killed):
+        for name in ("run", "toy.toml"):
+            first, second, *rest = pal("status", name).stdout.splitlines()
+            assert re.fullmatch(
+                r"died: process \d+ ended without a word \d+ s ago; go on with: pal run toy.toml", first
+            )
+            assert second.startswith("died ")
+            assert not any("time left" in line or "running" in line for line in rest)
+        assert json.loads(pal("status", "run", "--json").stdout)["died"] is True
+
+    def test_stop_says_that_nothing_runs(self, pal, killed):
+        result = pal("stop", "run")
+        assert result.exit_code == 0
+        assert result.stdout.startswith("nothing runs: process ")
+        assert result.stdout.endswith("has died without a word; go on with: pal run toy.toml\n")
+        assert not killed.with_name("stop").exists()
+
+    @pytest.mark.parametrize(
+        "changes",
+        [{"host": "elsewhere"}, {"pid": os.getpid()}, {"outcome": "done"}],
+        ids=["elsewhere", "alive", "ended"],
+    )
+    def test_others_have_not_died(self, pal, killed, changes):
+        killed.write_text(json.dumps(json.loads(killed.read_text()) | changes))
+        assert not pal("status", "run").stdout.startswith("died")
+
+    def test_pal_run_that_lives_starts_the_ranks_again(self, pal, killed):
+        Owner.me("0" * 24).sign(killed.parent)
+        assert not pal("status", "run").stdout.startswith("died")
 
 
 class TestLines:

@@ -58,3 +58,14 @@ def test_directory_without_a_run_is_refused(pal, tmp_path):
     result = pal("stop", str(tmp_path))
     assert result.exit_code == 1
     assert "holds no run" in result.stderr
+
+
+def test_directory_that_cannot_be_written_to_is_one_clear_error(pal, running, tmp_path, monkeypatch):
+    def refuse(*_: object) -> None:
+        raise PermissionError(13, "Permission denied", str(tmp_path / "run/stop"))
+
+    monkeypatch.setattr("pathlib.Path.touch", refuse)
+    result = pal("stop", "run")
+    assert result.exit_code == 1
+    assert result.stderr.startswith("error: run can't be written to, which is how a run is asked to stop: Permission")
+    assert "as the user who started it: pal stop, or send SIGTERM to `pal run`" in result.stderr

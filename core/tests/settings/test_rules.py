@@ -219,6 +219,20 @@ def test_serial_schedule_needs_all_three_phases(problems, toy):
     ]
 
 
+@pytest.mark.parametrize(
+    ("run", "warned"),
+    [({"schedule": "serial", "spares": 1}, True), ({"schedule": "serial", "spares": 0}, False), ({"spares": 1}, False)],
+)
+def test_spares_of_a_serial_run_are_a_warning(host, toy, tmp_path, run, warned):
+    toy["run"] = run
+    said = [str(w) for w in from_dict(toy, tmp_path, host).warnings]
+    wanted = (
+        "run.spares: spare ranks are never used in the serial schedule: lost ranks are always started anew; "
+        'leave it out, or set run.schedule = "parallel"'
+    )
+    assert said == ([wanted] if warned else [])
+
+
 def test_convergence_of_a_fixed_share_is_a_warning(host, toy, tmp_path):
     toy["selection"] = {"kernel": "pal.all"}
     toy["stop"] = {"converged": {"uncertain": 0.1}}

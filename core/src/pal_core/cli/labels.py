@@ -12,7 +12,7 @@ import numpy as np
 
 from pal_core.cli.common import columns, print_json
 from pal_core.cli.saying import say
-from pal_core.cli.where import run_directory
+from pal_core.cli.where import go_on, run_directory
 from pal_core.errors import PalError
 from pal_core.store.store import Store
 
@@ -101,7 +101,7 @@ def _chosen(command: Callable[..., None]) -> Callable[..., None]:
 def retry(run: Path, samples: tuple[int, ...], every: bool, reason: str | None) -> None:
     """Have SAMPLES labelled again; their failed attempts don't count any more."""
     done = _settle(run, _Choice(samples, every, reason), Store.requeue)
-    say(f"{_many(len(done))} wait for a label again; next: {_go_on(run)}")
+    say(f"{_many(len(done))} {'waits' if len(done) == 1 else 'wait'} for a label again; next: {go_on(run)}")
 
 
 @labels.command()
@@ -109,7 +109,7 @@ def retry(run: Path, samples: tuple[int, ...], every: bool, reason: str | None) 
 def accept(run: Path, samples: tuple[int, ...], every: bool, reason: str | None) -> None:
     """Train on the labels of SAMPLES although a check refused them; with --all or --reason: of those that have one."""
     done = _settle(run, _Choice(samples, every, reason), Store.accept, lambda row: bool(row["has_label"]))
-    say(f"the labels of {_many(len(done))} are admitted and will be trained on; next: {_go_on(run)}")
+    say(f"the labels of {_many(len(done))} are admitted and will be trained on; next: {go_on(run)}")
 
 
 @labels.command()
@@ -117,7 +117,7 @@ def accept(run: Path, samples: tuple[int, ...], every: bool, reason: str | None)
 def drop(run: Path, samples: tuple[int, ...], every: bool, reason: str | None) -> None:
     """Give SAMPLES up for good. They stay in the store, marked as dropped."""
     done = _settle(run, _Choice(samples, every, reason), Store.discard)
-    say(f"{_many(len(done))} given up; next: {_go_on(run)}")
+    say(f"{_many(len(done))} {'was' if len(done) == 1 else 'were'} given up; next: {go_on(run)}")
 
 
 def _settle(
@@ -154,6 +154,10 @@ def _quarantined(run: Path) -> tuple[Path, list[dict[str, Any]]]:
     directory = run_directory(run)
     store = Store(directory)
     try:
+        faults = store.faults(1)
+        if faults:
+            # The list would be short of what can't be found any more.
+            raise store.damaged(faults[0])
         return directory, store.quarantined()
     finally:
         store.close()
@@ -200,7 +204,3 @@ def _when(seconds: float) -> str:
 
 def _many(count: int) -> str:
     return f"{count} sample{'s' if count != 1 else ''}"
-
-
-def _go_on(run: Path) -> str:
-    return f"pal run {run if run.is_file() else 'SETTINGS'}"

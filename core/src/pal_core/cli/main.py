@@ -19,6 +19,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "run": ("pal_core.cli.run:run", "Start a run, or go on with it."),
     "status": ("pal_core.cli.status:status", "Show how a run is doing."),
     "stop": ("pal_core.cli.stop:stop", "Ask a run to end."),
+    "journal": ("pal_core.cli.journal:journal", "Show what happened in a run."),
     "doctor": ("pal_core.cli.doctor:doctor", "Look for damage in a run directory, and repair it."),
     "labels": ("pal_core.cli.labels:labels", "Look at labels that were set aside, and decide about them."),
     "export": ("pal_core.cli.export:export", "Write a run's labelled samples to a file."),

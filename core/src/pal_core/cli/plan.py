@@ -10,6 +10,7 @@ import click
 
 from pal_core.cli.common import columns, host_of, print_json
 from pal_core.cli.saying import say
+from pal_core.errors import SettingsError
 from pal_core.launch.slurm import allocation, available_cores
 from pal_core.launch.ways import LaunchError, find_way
 from pal_core.runtime.plan import SPARE, Part, Processes, count_processes, make_plan
@@ -29,6 +30,9 @@ __all__ = ["plan"]
 def plan(context: click.Context, settings: Path, ranks: int | None, nodes: str | None, as_json: bool) -> None:
     """Show which kernel of SETTINGS runs on which rank, node and GPU, before anything starts."""
     loaded = load(settings, host_of(context))
+    located = SettingsError(loaded.warnings, str(settings)).located
+    for warning in loaded.warnings:
+        say(f"{located(warning)} (warning)", err=True)
     names = _nodes(nodes)
     size = ranks or (len(names) if names else None)
     processes, start = _start(loaded, size)

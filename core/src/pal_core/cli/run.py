@@ -195,7 +195,8 @@ def _report(loaded: Loaded, status: dict[str, Any], say: Saying, again: Allocati
     directory = os.path.relpath(loaded.directory)
     made, after = "", ""
     if "labels" in status:
-        made = f": {status['labels']} labels, {status['steps']} steps, {status['rounds']} rounds"
+        parts = ((status[name], name) for name in ("labels", "steps", "rounds"))
+        made = ": " + ", ".join(f"{n} {name if n != 1 else name[:-1]}" for n, name in parts)
         after = duration(status["seconds"])
     if status["outcome"] == "failed":
         raise PalError(f"the run failed: {status['reason']}", f"labels made so far are kept in {directory}")

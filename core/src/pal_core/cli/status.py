@@ -11,14 +11,17 @@ import click
 from pal_core.builtin.observer import read_status
 from pal_core.builtin.status_form import is_whole
 from pal_core.cli.common import print_json
+from pal_core.cli.death import is_dead
+from pal_core.cli.journal import entry_line
 from pal_core.cli.progress import describe, duration
 from pal_core.cli.saying import say
-from pal_core.cli.where import run_directory
+from pal_core.cli.where import go_on, run_directory
 from pal_core.store.store import Store
 
 __all__ = ["status"]
 
 _STALE = 30.0
+_ENTRIES = 5
 
 
 @click.command(short_help="Show how a run is doing.")
@@ -30,26 +33,31 @@ def status(run: Path, as_json: bool) -> None:
     found = read_status(directory) or {}
     store = Store(directory)
     try:
-        counts, journal = store.counts(), store.journal(5)
+        counts, drops, told = store.counts(), store.drops(), store.told()
+        journal = store.journal(_ENTRIES, walkers=False, traces=False)
     finally:
         store.close()
+    died = is_dead(directory, found)
     if as_json:
-        print_json({**found, "store": counts, "journal": journal})
+        print_json({**found, "died": died, "store": {**counts, "drops": drops}, "journal": journal})
         return
-    for line in _lines(found):
+    for line in _lines(found, go_on(run) if died else ""):
         say(line)
-    say("stored: " + ", ".join(f"{n} {k.replace('_', ' ')}" for k, n in counts.items() if n))
+    say(f"stored: {told}")
     for entry in journal:
-        when = time.strftime("%H:%M:%S", time.localtime(entry["time"]))
-        first_line = entry["text"].strip().partition("\n")[0]
-        say(f"  {when} {entry['source']}: {first_line}")
+        say(f"  {entry_line(entry)}")
 
 
-def _lines(found: dict[str, Any]) -> list[str]:
+def _lines(found: dict[str, Any], again: str = "") -> list[str]:
+    """What the status says; `again` goes on with a run that has died."""
     if not is_whole(found):
-        return ["no status has been written yet"]
-    lines = describe(found)
+        return ["no status has been written yet", *([f"the run died; go on with: {again}"] if again else [])]
     age = time.time() - found["updated"]
+    if again:
+        first = f"died: process {found['pid']} ended without a word {duration(age)} ago; go on with: {again}"
+        # What would be left to do says nothing now.
+        return [first, *describe({**found, "phase": "died", "outcome": "died", "dropped": 0})]
+    lines = describe({**found, "dropped": 0})  # told by reason below
     if found["outcome"] is not None:
         lines.append(f"ended {duration(age)} ago: {found['outcome']} ({found['reason']})")
     elif age > _STALE:

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import time
 from pathlib import Path
+from typing import Any
 
 import click
 
 from pal_core.builtin.observer import read_status
+from pal_core.cli.death import is_dead
 from pal_core.cli.saying import say
-from pal_core.cli.where import run_directory
+from pal_core.cli.where import go_on, run_directory
 from pal_core.errors import PalError
 from pal_core.runtime.manager import STOP_FILE
 from pal_core.store.links import refuse_links_out
@@ -27,8 +29,11 @@ def stop(run: Path, wait: float) -> None:
     if status is not None and status["outcome"] is not None:
         say(f"the run has ended already: {status['outcome']} ({status['reason']})")
         return
+    if status is not None and is_dead(directory, status):
+        say(f"nothing runs: process {status['pid']} has died without a word; go on with: {go_on(run)}")
+        return
     refuse_links_out(directory)
-    (directory / STOP_FILE).touch()
+    _ask(directory, status or {})
     end = time.monotonic() + wait
     while time.monotonic() < end:
         status = read_status(directory)
@@ -39,3 +44,14 @@ def stop(run: Path, wait: float) -> None:
     if wait:
         raise PalError(f"the run has not ended within {wait:g} s", f"see what it is doing: pal status {run}")
     say(f"asked to stop; watch it: pal status {run}")
+
+
+def _ask(directory: Path, status: dict[str, Any]) -> None:
+    try:
+        (directory / STOP_FILE).touch()
+    except OSError as error:
+        who = f"process {status['pid']} on {status['host']}" if {"pid", "host"} <= status.keys() else "`pal run`"
+        raise PalError(
+            f"{directory} can't be written to, which is how a run is asked to stop: {error.strerror}",
+            f"as the user who started it: pal stop, or send SIGTERM to {who}",
+        ) from error

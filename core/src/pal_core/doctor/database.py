@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
+import sqlite3
 from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
 
+from pal_core.doctor.contents import changed_samples, lost_schemas, misfits
 from pal_core.doctor.findings import Finding, note, ok, problem
 from pal_core.doctor.recover import recover
 from pal_core.doctor.states import STATES, set_states_right
@@ -13,13 +16,13 @@ from pal_core.store.faults import DamagedStore, OldStore, StoreError
 from pal_core.store.filesystem import filesystem_of, is_network
 from pal_core.store.lock import Lock
 from pal_core.store.store import FILE_NAME, Store
-from pal_core.store.tables import digest, unpack
 
 __all__ = ["look_at_database"]
 
-_CHUNK = 500
 _NAMED = 5
+_ENTRIES = 1000
 _REPAIR = "pal doctor --repair"
+_ADVICE = f"save what can be read, the damaged file is kept: {_REPAIR}"
 
 
 def look_at_database(directory: Path, live: bool) -> list[Finding]:
@@ -34,24 +37,46 @@ def look_at_database(directory: Path, live: bool) -> list[Finding]:
     except StoreError as error:
         unfinished = partial(_open_and_close, directory) if _left_open(directory) else None
         return [problem("store", error.message, error.hint, unfinished)]
+    with contextlib.closing(store):
+        return _look_at_tables(store, live)
+
+
+def _look_at_tables(store: Store, live: bool) -> list[Finding]:
+    mend = partial(recover, store.directory)
     try:
-        return [*_integrity(store), *_orphans(store), *_states(store), *_blobs(store), *_log(store, live)]
+        sound = list(_integrity(store))
+        if any(f.severity == "problem" for f in sound):
+            return sound
+        _read_through(store)
+        return [*sound, *_orphans(store), *_states(store), *_contents(store), *_log(store, live)]
     except DamagedStore as error:
-        return [problem("store", error.message, error.hint, mend)]
+        return [problem("store", error.message, _ADVICE, mend)]
     except StoreError as error:
         return [problem("store", error.message, error.hint)]
-    finally:
-        store.close()
+    except (TypeError, ValueError, OverflowError, sqlite3.Error) as error:  # values of other kinds than PAL writes
+        return [problem("store", f"{FILE_NAME} is damaged: {error}", _ADVICE, mend)]
+
+
+def _read_through(store: Store) -> None:
+    """What every run reads when it goes on, so that damage in it is told here."""
+    store.sets()
+    store.sessions()
+    store.rounds()
+    store.history()
+    store.waiting()
+    store.quarantined()
+    store.journal(_ENTRIES)
+    if not lost_schemas(store):
+        _ = store.schemas, store.expected_schema
 
 
 def _integrity(store: Store) -> Iterator[Finding]:
-    said = [str(r[0]) for r in store._run("PRAGMA integrity_check(20)")]
-    if said != ["ok"]:
-        text = f"{FILE_NAME} is damaged: {said[0]}" + (f" (and {len(said) - 1} more)" if len(said) > 1 else "")
-        yield problem("store", text, f"save what can be read: {_REPAIR}", partial(recover, store.directory))
+    faults = store.faults()
+    if faults:
+        text = f"{FILE_NAME} is damaged: {faults[0]}" + (f" (and {len(faults) - 1} more)" if faults[1:] else "")
+        yield problem("store", text, _ADVICE, partial(recover, store.directory))
         return
-    counts = ", ".join(f"{n} {k.replace('_', ' ')}" for k, n in store.counts().items() if n)
-    yield ok("store", f"{FILE_NAME} is sound: {counts or 'nothing stored yet'}")
+    yield ok("store", f"{FILE_NAME} is sound: {store.told()}")
 
 
 def _orphans(store: Store) -> Iterator[Finding]:
@@ -69,29 +94,30 @@ def _states(store: Store) -> Iterator[Finding]:
         # The conditions stand above.
         numbers = [int(r[0]) for r in store._run(f"SELECT id FROM samples WHERE {condition}")]  # noqa: S608
         if numbers:
-            named = ", ".join(map(str, numbers[:_NAMED])) + (" ..." if len(numbers) > _NAMED else "")
-            text = f"{len(numbers)} samples are {what}: {named}"
+            text = f"{len(numbers)} samples are {what}: {_named(numbers)}"
             yield problem("store", text, f"set right: {_REPAIR}", partial(_mend_states, store.directory))
     ahead = store._run("SELECT COUNT(*) FROM samples WHERE state = 'ahead'")[0][0]
     if ahead:
         yield note("store", f"{ahead} samples are kept ahead of the set that the run was rewound to", "pal run goes on")
 
 
-def _blobs(store: Store) -> Iterator[Finding]:
-    """The content of samples and labels, which SQLite doesn't check."""
-    changed = store._db.execute("SELECT id, data, hash FROM samples")
-    numbers = [number for number, data, found in changed if found != digest(data)]
-    if numbers:
-        text = f"{len(numbers)} samples are not what was stored: {numbers[:_NAMED]}"
-        yield problem("store", text, "restore pal.sqlite from a backup")
-    for table, key, schema in (("samples", "id", store.schemas[0]), ("labels", "sample", store.schemas[1])):
-        for number, data in store._db.execute(f"SELECT {key}, data FROM {table}"):  # noqa: S608
-            try:
-                unpack(schema, [data])
-            except ValueError as error:
-                text = f"{table} of sample {number} can't be read: {error}"
-                yield problem("store", text, "restore pal.sqlite from a backup")
-                break
+def _contents(store: Store) -> Iterator[Finding]:
+    if lost_schemas(store):
+        text = "the schemas of samples and labels were lost with a damaged store"
+        yield note("store", text, "pal run writes them again, as its kernels say")
+    advice = f"restore {FILE_NAME} from a backup, or go on without these: {_REPAIR}"
+    mend = partial(recover, store.directory)
+    for numbers, what in (
+        (changed_samples(store), "samples are not what was stored"),
+        (misfits(store, "labels"), "labels can't be read, of the samples"),
+        (misfits(store, "quarantine"), "refused labels can't be read, of the samples"),
+    ):
+        if numbers:
+            yield problem("store", f"{len(numbers)} {what}: {_named(numbers)}", advice, mend)
+
+
+def _named(numbers: list[int]) -> str:
+    return ", ".join(map(str, numbers[:_NAMED])) + (" ..." if len(numbers) > _NAMED else "")
 
 
 def _log(store: Store, live: bool) -> Iterator[Finding]:

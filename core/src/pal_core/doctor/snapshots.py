@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import shutil
 from collections.abc import Iterator
 from functools import partial
@@ -22,18 +23,19 @@ __all__ = ["look_at_snapshots"]
 
 def look_at_snapshots(directory: Path, live: bool) -> list[Finding]:
     """The sets that the store knows, those on disk, and every other file of states."""
-    try:
-        store = Store(directory)
-    except StoreError:
-        sets = None  # told of elsewhere
-    else:
-        sets = dict(store.sets())
-        store.close()
+    sets = _stored_sets(directory)
     found = list(_loose_files(directory))
     if sets is not None:
         found += _last_set(directory, sets)
         found += [] if live else _leftovers(directory, sets)
     return found
+
+
+def _stored_sets(directory: Path) -> dict[int, dict[str, Any]] | None:
+    """Sets that the store knows; None if it is damaged, which is told of elsewhere."""
+    with contextlib.suppress(StoreError), contextlib.closing(Store(directory)) as store:
+        return dict(store.sets())
+    return None
 
 
 def _faults(directory: Path, number: int, state: dict[str, Any]) -> list[str]:

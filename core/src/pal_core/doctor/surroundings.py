@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
+from typing import Any
 
 from pal_core.doctor.findings import Finding, note, ok, problem
+from pal_core.plugins.targets import FILE_VERSION, file_version
 from pal_core.store.faults import StoreError, is_full
 from pal_core.store.store import Store
 
@@ -18,16 +21,13 @@ _ROOM = 200e6
 
 def look_at_packages(directory: Path) -> list[Finding]:
     """Packages of the last session against those installed."""
-    try:
-        store = Store(directory)
-    except StoreError:
-        return []
-    try:
+    sessions: list[dict[str, Any]] = []  # of a damaged store, which is told of elsewhere
+    with contextlib.suppress(StoreError), contextlib.closing(Store(directory)) as store:
         sessions = store.sessions()
-    finally:
-        store.close()
-    packages: dict[str, str] = sessions[-1]["packages"] if sessions else {}
-    used = {name: wanted for name, wanted in packages.items() if wanted}  # kernels of no package have no version
+    packages = sessions[-1]["packages"] if sessions else {}
+    named = packages.items() if isinstance(packages, dict) else ()
+    # Kernels of no package have no version.
+    used = {name: wanted for name, wanted in named if isinstance(wanted, str) and wanted}
     found = [f for name, wanted in sorted(used.items()) if (f := _look_at_package(name, wanted)) is not None]
     if used and not found:
         found = [ok("packages", "as in the last session: " + ", ".join(f"{n} {v}" for n, v in sorted(used.items())))]
@@ -35,6 +35,8 @@ def look_at_packages(directory: Path) -> list[Finding]:
 
 
 def _look_at_package(name: str, wanted: str) -> Finding | None:
+    if wanted.startswith(FILE_VERSION):
+        return _look_at_kernel_file(Path(name), wanted)
     try:
         there = version(name)
     except PackageNotFoundError:
@@ -44,6 +46,19 @@ def _look_at_package(name: str, wanted: str) -> Finding | None:
         return None
     text = f"{name} {there} is installed, the last session used {wanted}"
     return note("packages", text, f"for exactly the same: pip install {name}=={wanted}")
+
+
+def _look_at_kernel_file(path: Path, wanted: str) -> Finding | None:
+    """A kernel's file against its digest, see `PluginHost.provenance`."""
+    try:
+        there = file_version(path)
+    except OSError as error:
+        text = f"the kernel's file {path}, used by the last session, can't be read: {error.strerror}"
+        return problem("packages", text, "put it back, or name another in the settings")
+    if there == wanted:
+        return None
+    text = f"the kernel's file {path} has changed since the last session"
+    return note("packages", text, "pal run goes on with it as it is now")
 
 
 def look_at_disk(directory: Path) -> list[Finding]:

@@ -7,7 +7,6 @@ using it is an error that names both.
 
 from __future__ import annotations
 
-import hashlib
 import importlib
 from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import replace
@@ -209,7 +208,7 @@ class PluginHost:
             return record.distribution, record.version
         where = spec.target.rpartition(":")[0]
         if where.endswith(".py"):
-            return where, FILE_DIGEST + hashlib.blake2s(Path(where).read_bytes(), digest_size=8).hexdigest()
+            return where, targets.file_version(Path(where))
         return where, ""
 
     def formats(self) -> list[FormatSpec]:

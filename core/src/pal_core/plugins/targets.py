@@ -20,7 +20,21 @@ if TYPE_CHECKING:
     from pal_core.kernels import Kernel
     from pal_core.options import KernelOptions
 
-__all__ = ["is_local", "load_kernel", "load_options", "local_spec"]
+__all__ = ["FILE_VERSION", "file_version", "is_local", "load_kernel", "load_options", "local_spec"]
+
+FILE_VERSION = "blake2s:"
+"""What the version of a kernel's file begins with."""
+
+
+def file_version(path: Path) -> str:
+    """What stands for the version of a kernel's file: a digest of its text.
+
+    Raises
+    ------
+    OSError
+        If it can't be read.
+    """
+    return FILE_VERSION + hashlib.blake2s(path.read_bytes(), digest_size=8).hexdigest()
 
 
 def is_local(name: str) -> bool:

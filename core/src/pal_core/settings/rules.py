@@ -115,6 +115,9 @@ def _serial(draft: Draft) -> None:
     if serial and missing:
         expected = f"'parallel' without {' and '.join(missing)}: exploring, labelling and training take turns"
         draft.report.add(("run", "schedule"), "'serial'", expected)
+    if serial and isinstance(run, dict) and type(run.get("spares")) is int and run["spares"] > 0:
+        found = "spare ranks are never used in the serial schedule: lost ranks are always started anew"
+        draft.report.warn(("run", "spares"), found, 'leave it out, or set run.schedule = "parallel"')
 
 
 def _stop(draft: Draft) -> None:

@@ -25,6 +25,7 @@ __all__ = ["FILE_NAME", "Database", "StoreError", "connect", "connect_to_read"]
 FILE_NAME = "pal.sqlite"
 _WAIT = 10_000  # ms
 _DIGITS = 10
+_MALFORMED = "malformed database schema"
 _PAUSE, _PAUSES = 0.05, 40
 Values = Sequence[Any] | Mapping[str, Any]
 T = TypeVar("T")
@@ -127,7 +128,7 @@ class Database:
 
     def _format(self) -> int:
         text = self.meta("format") or "0"
-        if not (text.isdecimal() and len(text) < _DIGITS):
+        if not (text.isdecimal() and len(text) < _DIGITS and int(text) > 0):
             raise self.damaged(f"its format is {text[:40]!r}")
         return int(text)
 
@@ -149,6 +150,8 @@ class Database:
             yield
         except sqlite3.Error as error:
             raise explain(self.path, error) from error
+        except UnicodeDecodeError as error:  # SQLite quotes a damaged schema
+            raise explain(self.path, sqlite3.DatabaseError(_MALFORMED)) from error
 
     def _run(self, sql: str, values: Values = ()) -> list[Any]:
         with self._explained():
@@ -203,6 +206,11 @@ class Database:
         wal = self.path.with_name(f"{FILE_NAME}-wal")
         with contextlib.suppress(FileNotFoundError), wal.open("rb") as file:
             os.fsync(file.fileno())
+
+    def faults(self, limit: int = 20) -> list[str]:
+        """What SQLite finds wrong with the file as such, a line each; reads all of it."""
+        said = [line for row in self._run(f"PRAGMA integrity_check({limit:d})") for line in str(row[0]).splitlines()]
+        return [] if said == ["ok"] else [line for line in said if not line.startswith("***")] or said
 
     def touch_lock(self) -> None:
         """Say that this writer lives; to be called once a second or more often. `commit` does.
@@ -281,6 +289,9 @@ def connect_to_read(path: Path) -> sqlite3.Connection:
     except sqlite3.Error:
         db.close()
         raise
+    except UnicodeDecodeError as error:
+        db.close()
+        raise sqlite3.DatabaseError(_MALFORMED) from error
     return db
 
 

@@ -14,6 +14,7 @@ __all__ = ["DamagedStore", "OldStore", "StoreError", "explain", "is_full"]
 _LITTLE = 1 << 16
 _FULL = (errno.ENOSPC, errno.EDQUOT)
 _REFUSED = (errno.EACCES, errno.EPERM, errno.EROFS, errno.EEXIST, errno.ENOTDIR)
+_DAMAGE = ("malformed", "not a database", "could not decode", "no such table", "no such column")
 _SAFE = "what was stored before is safe"
 
 
@@ -43,7 +44,7 @@ def explain(path: Path, error: sqlite3.Error | OSError) -> StoreError:
     said = text.lower()
     if "is full" in said or number in _FULL or ("i/o error" in said and is_full(path.parent)):
         return StoreError(f"{path}: {text}: no space is left", f"make room, then pal run goes on; {_SAFE}")
-    if "malformed" in said or "not a database" in said:
+    if any(word in said for word in _DAMAGE):
         return DamagedStore(
             f"{path} is damaged: {text}",
             f"save what can be read, the damaged file is kept: pal doctor --repair {path.parent}",

@@ -112,6 +112,24 @@ class Runs(Database):
         """Add a sentence to the journal."""
         self._write("INSERT INTO journal VALUES (?, ?, ?, ?)", time.time(), self.session, source, text)
 
-    def journal(self, last: int = 20) -> list[dict[str, Any]]:
-        """The last entries of the journal, oldest first."""
-        return self._records("SELECT time, source, text FROM journal ORDER BY rowid DESC LIMIT ?", [last])[::-1]
+    def journal(
+        self, last: int = 20, *, source: str = "", walkers: bool = True, traces: bool = True
+    ) -> list[dict[str, Any]]:
+        """The last entries of the journal, oldest first.
+
+        Parameters
+        ----------
+        last : int
+            How many at most.
+        source : str
+            Only of sources whose name holds this text.
+        walkers, traces : bool
+            With what the walkers' kernels note, and with tracebacks.
+        """
+        return self._records(
+            "SELECT time, source, text FROM journal WHERE instr(lower(source), lower(:source)) > 0 "
+            "AND (:walkers OR source NOT GLOB 'generator [0-9]*') "
+            "AND (:traces OR text NOT LIKE 'Traceback (most recent call last)%') "
+            "ORDER BY rowid DESC LIMIT :last",
+            {"last": last, "source": source, "walkers": walkers, "traces": traces},
+        )[::-1]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import time
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -18,6 +19,7 @@ from pal_core.store.tables import digest, pack, unpack
 __all__ = ["Samples", "StoredSample"]
 
 _CHUNK = 500
+_PLURAL = re.compile("(sample|label|attempt)s")
 _TWIN = """
 SELECT s.id, s.state FROM samples s LEFT JOIN labels l ON l.sample = s.id LEFT JOIN quarantine q ON q.sample = s.id
 WHERE s.hash = :hash AND s.data = :data AND (
@@ -311,3 +313,24 @@ class Samples(Database):
         out["failed_attempts"] = self._run("SELECT COUNT(*) FROM attempts WHERE failure IS NOT NULL")[0][0]
         out["dropped"] = self._run("SELECT COALESCE(SUM(count), 0) FROM dropped")[0][0]
         return out
+
+    def drops(self) -> dict[str, int]:
+        """How many samples were dropped by reason, those included that were never stored; most first."""
+        rows = self._run(
+            "SELECT why, SUM(count) FROM dropped GROUP BY why HAVING SUM(count) > 0 UNION ALL "
+            "SELECT 'given up by hand', COUNT(*) FROM quarantine WHERE settled = 'discarded' HAVING COUNT(*) > 0 "
+            "ORDER BY 2 DESC"
+        )
+        return {str(why): int(n) for why, n in rows}
+
+    def told(self) -> str:
+        """What is stored, in a line: states of samples, labels by origin, failed attempts, and drops by reason."""
+        counts = {k: n for k, n in self.counts().items() if n and k not in ("samples_dropped", "dropped")}
+        parts = [f"{n} {(_one(k) if n == 1 else k).replace('_', ' ')}" for k, n in counts.items()]
+        drops = ", ".join(f"{n} {why}" for why, n in self.drops().items())
+        return "; ".join([", ".join(parts) or "nothing yet", *([f"dropped: {drops}"] if drops else [])])
+
+
+def _one(what: str) -> str:
+    """Name of a count for one: `sample_waiting`."""
+    return _PLURAL.sub(r"\1", what)
