@@ -7,7 +7,8 @@ import socket
 from pathlib import Path
 from typing import Any
 
-from pal_core.launch.processes import Owner, is_alive
+from pal_core.launch.processes import Owner
+from pal_core.proc import is_alive
 from pal_core.store.faults import StoreError
 from pal_core.store.lock import holder_of
 

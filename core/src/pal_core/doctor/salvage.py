@@ -180,7 +180,7 @@ def _sound(column: _Column, value: Any) -> Any:
         return value if fits else 1.0 if column.needed else None
     if fits and column.kind == "REAL":
         fits = math.isfinite(value)
-    if column.name in ("settings", "packages", "metrics"):
+    if column.name in ("packages", "metrics"):
         return value if fits and _is_table(value) else "{}"
     if column.name == "state":
         return value if fits else "lost"  # for a sample, tables that can be read tell
@@ -202,6 +202,8 @@ def _is_table(text: str) -> bool:
 
 
 def _is_row(table: str, row: dict[str, Any]) -> bool:
+    if table == "sessions":
+        return isinstance(row["settings"], str) and _is_table(row["settings"])
     if table != "sets":
         return True  # what is still missing is refused by the table itself
     with contextlib.suppress(ValueError, TypeError):

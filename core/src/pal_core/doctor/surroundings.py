@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from pal_core.doctor.findings import Finding, note, ok, problem
-from pal_core.plugins.targets import FILE_VERSION, file_version
+from pal_core.plugins.targets import FILE_DIGEST, file_version
 from pal_core.store.faults import StoreError, is_full
 from pal_core.store.store import Store
 
@@ -35,7 +35,7 @@ def look_at_packages(directory: Path) -> list[Finding]:
 
 
 def _look_at_package(name: str, wanted: str) -> Finding | None:
-    if wanted.startswith(FILE_VERSION):
+    if wanted.startswith(FILE_DIGEST):
         return _look_at_kernel_file(Path(name), wanted)
     try:
         there = version(name)
@@ -58,7 +58,7 @@ def _look_at_kernel_file(path: Path, wanted: str) -> Finding | None:
     if there == wanted:
         return None
     text = f"the kernel's file {path} has changed since the last session"
-    return note("packages", text, "pal run goes on with it as it is now")
+    return note("packages", text, "put it back, or go on all the same: pal run --accept-changes")
 
 
 def look_at_disk(directory: Path) -> list[Finding]:

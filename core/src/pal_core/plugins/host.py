@@ -18,6 +18,7 @@ from pal_core.errors import KernelNotFound, PluginError
 from pal_core.plugins import targets
 from pal_core.plugins.discover import PluginRecord, cause, installed
 from pal_core.plugins.known import package_of
+from pal_core.plugins.targets import FILE_DIGEST
 from pal_core.plugins.validate import check_format, check_hooks, check_kernel, new_manager
 from pal_core.plugins.words import a_role, did_you_mean
 from pal_core.spec import FormatSpec, KernelSpec, Role
@@ -30,9 +31,6 @@ if TYPE_CHECKING:
     from pal_core.options import KernelOptions
 
 __all__ = ["FILE_DIGEST", "PluginHost", "PluginRecord"]
-
-FILE_DIGEST = "blake2s:"
-"""How the version of a kernel begins that comes from a file: a digest of that file follows."""
 
 
 class PluginHost:

@@ -20,10 +20,10 @@ if TYPE_CHECKING:
     from pal_core.kernels import Kernel
     from pal_core.options import KernelOptions
 
-__all__ = ["FILE_VERSION", "file_version", "is_local", "load_kernel", "load_options", "local_spec"]
+__all__ = ["FILE_DIGEST", "file_version", "is_local", "load_kernel", "load_options", "local_spec"]
 
-FILE_VERSION = "blake2s:"
-"""What the version of a kernel's file begins with."""
+FILE_DIGEST = "blake2s:"
+"""How the version of a kernel begins that comes from a file: a digest of that file follows."""
 
 
 def file_version(path: Path) -> str:
@@ -34,7 +34,7 @@ def file_version(path: Path) -> str:
     OSError
         If it can't be read.
     """
-    return FILE_VERSION + hashlib.blake2s(path.read_bytes(), digest_size=8).hexdigest()
+    return FILE_DIGEST + hashlib.blake2s(path.read_bytes(), digest_size=8).hexdigest()
 
 
 def is_local(name: str) -> bool:
