@@ -76,7 +76,7 @@ class Rate:
 def one_run(fault: str, every: int, seconds: float) -> Rate:
     with tempfile.TemporaryDirectory() as folder:
         file, directory = Path(folder) / "toy.toml", Path(folder) / "run"
-        file.write_text(SETTINGS.format(kernels=KERNELS, fault=fault, every=every, seconds=seconds + 10))
+        file.write_text(SETTINGS.format(kernels=KERNELS, fault=fault, every=every, seconds=2 * seconds + 30))
         process = subprocess.Popen(
             [sys.executable, "-m", "pal_core.cli.main", "run", "--quiet", str(file)],
             stdout=subprocess.PIPE,
