@@ -101,6 +101,18 @@ class TestSaver:
         disk.set()
         assert saver.finished(wait=True) == (4, "")
 
+    def test_disk_that_never_answers_is_not_waited_for_without_end(self, tmp_path, monkeypatch):
+        disk = threading.Event()
+        monkeypatch.setattr(snapshots, "save_state", lambda *args: disk.wait(10))
+        monkeypatch.setattr(snapshots, "WAIT_LIMIT", 0.05)
+        saver = Saver(tmp_path, "generator/0")
+        saver.start(4, walkers(0), {})
+        assert saver.finished(wait=True) == (4, "it wasn't written within 0.05 s")
+        monkeypatch.undo()
+        saver.start(5, walkers(0), {})
+        disk.set()
+        assert saver.finished(wait=True) == (5, "")
+
     def test_part_that_cannot_be_written_is_told_with_the_reason(self, tmp_path, monkeypatch):
         def full(*args):
             raise OSError(28, "No space left on device")

@@ -11,6 +11,7 @@ import logging
 import shutil
 import threading
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +25,8 @@ from pal_core.runtime.checkpoint import save_state, set_directories, set_directo
 
 __all__ = ["Saver", "SetReader", "remove_sets", "write_part"]
 
+WAIT_LIMIT = 20.0
+"""Seconds that a host waits for the disk where it can't go on without: a dead file server must not hold everybody up."""
 _NOTES = "notes"
 _log = logging.getLogger("pal.snapshots")
 
@@ -56,42 +59,56 @@ def remove_sets(directory: Path, keep: tuple[int, ...]) -> None:
             shutil.rmtree(folder, ignore_errors=True)
 
 
+@dataclass
+class _Part:
+    """A part that is being written."""
+
+    number: int
+    thread: threading.Thread | None = None
+    error: str = ""
+
+
 class Saver:
     """Writes parts of sets in a thread: synchronising a disk may take long, and the host has work to do."""
 
     def __init__(self, directory: Path, host: str) -> None:
         self._directory = directory
         self._host = host
-        self._thread: threading.Thread | None = None
-        self._number = 0
-        self._error = ""
+        self._part: _Part | None = None
 
     def start(self, number: int, states: States, notes: Notes) -> None:
-        """Begin to write; waits for an earlier one that is still being written."""
-        if self._thread is not None:
-            self._thread.join()
-        self._number, self._error = number, ""
-        self._thread = threading.Thread(target=self._write, args=(number, states, notes), daemon=True)
-        self._thread.start()
+        """Begin to write, after an earlier part that is still being written, or without it if that takes too long."""
+        if self._part is not None and self._part.thread is not None:
+            self._part.thread.join(WAIT_LIMIT)
+        part = _Part(number)
+        part.thread = threading.Thread(target=self._write, args=(part, states, notes), daemon=True)
+        self._part = part
+        part.thread.start()
 
-    def _write(self, number: int, states: States, notes: Notes) -> None:
+    def _write(self, part: _Part, states: States, notes: Notes) -> None:
         try:
             if states or notes:
-                write_part(self._directory, number, self._host, states, notes)
+                write_part(self._directory, part.number, self._host, states, notes)
         except Exception as error:  # any: told to the manager, which abandons the set
-            _log.warning("part of snapshot set %d can't be written", number, exc_info=True)
-            self._error = f"{type(error).__name__}: {error}"
+            _log.warning("part of snapshot set %d can't be written", part.number, exc_info=True)
+            part.error = f"{type(error).__name__}: {error}"
 
     def finished(self, wait: bool = False) -> tuple[int, str] | None:
-        """Number of the set whose part has been written, and why it has not; None while there is no news."""
-        if self._thread is None:
+        """Number of the set whose part has been written, and why it has not; None while there is no news.
+
+        With `wait` there is news after `WAIT_LIMIT` seconds at the latest, if a part has been begun.
+        """
+        part = self._part
+        if part is None or part.thread is None:
             return None
         if wait:
-            self._thread.join()
-        if self._thread.is_alive():
-            return None
-        self._thread = None
-        return self._number, self._error
+            part.thread.join(WAIT_LIMIT)
+        if part.thread.is_alive():
+            if not wait:
+                return None
+            part.error = f"it wasn't written within {WAIT_LIMIT:g} s"
+        self._part = None
+        return part.number, part.error
 
 
 class SetReader:
