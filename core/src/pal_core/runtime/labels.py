@@ -128,7 +128,7 @@ class LabelDesk:
                 self._store.add_attempt(message.request, message.attempt, host, seconds=message.seconds)
                 self._store.add_label(message.request, message.batch[0], *self._origin(), level=self.level)
                 continue
-            with contextlib.suppress(CheckRaised):  # the label is in quarantine then, and the journal says why
+            with contextlib.suppress(CheckRaised):  # the label is in quarantine then, with the reason
                 self.labelled(host, message)
         return taken
 

@@ -144,8 +144,8 @@ class PredictionHost(Host):
 
         Raises
         ------
-        Exception
-            `error`, if no sample can be predicted.
+        KernelError
+            If none of several samples can be predicted.
         """
         pieces: list[Batch] = []
         todo = [(0, len(batch))]
@@ -163,7 +163,7 @@ class PredictionHost(Host):
                 lost += 1
                 error = again
                 pieces.append(self._nothing(part))
-        if lost == len(batch) > 1 or (lost and self._faults[index] > self.setup.loaded.settings.model.resets):
+        if lost == len(batch) > 1:
             raise self.kernel_error(error)
         if not lost:
             self._faults[index] = 0
