@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ctypes
-import hashlib
 import os
 import subprocess
 import sys
@@ -42,12 +41,6 @@ class FaultyOracleOptions(ToyOracleOptions):
     largest: PositiveInt = Field(
         4_000_000_000, description="memory at which it stops by itself", json_schema_extra={"unit": "bytes"}
     )
-    journal: str = Field("", description="file that gets a line (digest, time, process) for every finished label")
-
-
-def digest(sample: Sample) -> str:
-    """Name of a sample by its content: SHA-256 of `x` as two little-endian float64."""
-    return hashlib.sha256(np.asarray(sample["x"], "<f8").tobytes()).hexdigest()
 
 
 class FaultyOracle(ToyOracle):
@@ -56,26 +49,15 @@ class FaultyOracle(ToyOracle):
     Options = FaultyOracleOptions
 
     def label(self, sample: Sample) -> Label:
-        """The toy's label; before it is returned, the journal has it."""
+        """The toy's label, if it comes to that."""
         if self.hits(sample):
             getattr(self, f"_{self.options.fault}")()
-        label = super().label(sample)
-        if self.options.journal:
-            self._write_down(sample)
-        return label
+        return super().label(sample)
 
     def hits(self, sample: Sample) -> bool:
         """Whether something goes wrong with this sample."""
         x = np.array(sample["x"], np.float64).reshape(1, 2)
         return self.options.fault != "none" and bool(sample_uniform(x, _SALT)[0] * self.options.every < 1)
-
-    def _write_down(self, sample: Sample) -> None:
-        line = f"{digest(sample)} {time.time():.6f} {os.getpid()}\n".encode()
-        file = os.open(self.options.journal, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o666)
-        try:
-            os.write(file, line)
-        finally:
-            os.close(file)
 
     def _segfault(self) -> None:
         ctypes.string_at(0)

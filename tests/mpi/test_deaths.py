@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import random
 import signal
@@ -10,43 +9,25 @@ import sqlite3
 import subprocess
 import sys
 import time
-from collections import Counter
 from pathlib import Path
 
 import pytest
+from outcomes import JOURNAL_ORACLE, bring_journal_oracle, made_and_stored
 
 from pal_core.launch.processes import Owner, living_descendants
-from pal_core.store.store import Store
 
 AGAIN = 30.0
 """Seconds within which a run has to be working again."""
 LABELS = 60
 ORACLES = 1
-ORACLE = """
-import json
-import os
-from pathlib import Path
-from pal_core.builtin.oracle import ToyOracle
-from pal_core.builtin.options import ToyOracleOptions
-
-class Journal(ToyOracle):
-    Options = ToyOracleOptions
-
-    def label(self, sample):
-        label = super().label(sample)
-        file = os.open(Path(__file__).with_name("journal"), os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
-        os.write(file, (json.dumps([sample["x"].tolist(), float(label["energy"])]) + "\\n").encode())
-        os.close(file)
-        return label
-"""
 
 
 @pytest.fixture
 def case(toy):
     """A run whose oracle keeps a journal of its own."""
     made = toy(run="stop_limit = 10\nspares = 0", oracle="options = { delay = 0.05 }", stop=f"labels = {LABELS}")
-    (made.folder / "journal_oracle.py").write_text(ORACLE)
-    text = made.file.read_text().replace('"pal.toy-oracle"', '"journal_oracle.py:Journal"')
+    bring_journal_oracle(made.folder)
+    text = made.file.read_text().replace('"pal.toy-oracle"', f'"{JOURNAL_ORACLE}"')
     made.file.write_text(text.replace("processes = 2", "processes = 1").replace("final_time = 20", "final_time = 1"))
     return made
 
@@ -85,14 +66,8 @@ def works_again(case, labels, begin):
 
 def compare(case):
     """The oracles' journal and the store."""
-    made = Counter((tuple(x), energy) for x, energy in map(json.loads, (case.folder / "journal").open()))
-    store = Store(case.directory)
-    numbers = store.labelled()
-    rows = zip(store.samples(numbers), store.labels(numbers), strict=True)
-    stored = Counter((tuple(sample["x"].tolist()), float(label["energy"])) for sample, label in rows)
-    store.close()
-    assert len(numbers) == len(set(numbers)) == LABELS
-    assert set(stored) <= set(made), "stored, but never made"
+    made, stored = made_and_stored(case.folder, case.directory)
+    assert sum(stored.values()) == LABELS
     # Only what was under way when the ranks died was made again, or is still to be asked for again.
     assert sum((made - stored).values()) <= ORACLES
     twice = "SELECT sample FROM attempts WHERE failure IS NULL GROUP BY sample HAVING COUNT(*) > 1"

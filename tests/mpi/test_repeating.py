@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import os
 import signal
-import sqlite3
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
+from outcomes import await_number, number
 
 from pal_core.testing.runs import differences
 
@@ -97,25 +96,10 @@ def children(pid: int) -> list[int]:
     return [int(child) for task in tasks.iterdir() for child in (task / "children").read_text().split()]
 
 
-def number(folder: Path, sql: str) -> int:
-    try:
-        db = sqlite3.connect(f"file:{folder / 'run' / 'pal.sqlite'}?mode=ro", uri=True)
-        try:
-            return int(db.execute(sql).fetchone()[0] or 0)
-        finally:
-            db.close()
-    except sqlite3.OperationalError:
-        return 0
-
-
 def break_off(file: Path, sql: str, least: int) -> None:
     """Run until a number out of the store is reached, and kill everything."""
     process = start(file)
-    end = time.monotonic() + LIMIT
-    while number(file.parent, sql) < least:
-        assert process.poll() is None, process.communicate()
-        assert time.monotonic() < end, f"{sql} is below {least} after {LIMIT} s"
-        time.sleep(0.005)
+    await_number(process, file.parent, sql, least, LIMIT)
     kill_tree(process)
 
 

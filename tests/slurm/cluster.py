@@ -7,7 +7,6 @@ foreground as children of the test, so that they are ended by their process numb
 from __future__ import annotations
 
 import contextlib
-import json
 import os
 import re
 import secrets
@@ -235,8 +234,3 @@ def cluster(folder: Path) -> Iterator[Cluster]:
         yield made
     finally:
         made.stop()
-
-
-def read_json_lines(path: Path) -> list[dict[str, object]]:
-    """Whole lines of a file of JSON lines."""
-    return [json.loads(line) for line in path.read_text().splitlines()]

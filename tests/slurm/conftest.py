@@ -11,7 +11,8 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).parent))
 
-from cluster import Cluster, cluster, missing, read_json_lines
+from cluster import Cluster, cluster, missing
+from outcomes import JOURNAL_ORACLE, bring_journal_oracle
 
 from pal_core.store.store import Store
 
@@ -35,7 +36,7 @@ processes = 1
 retrain_after = 20
 final_time = 5
 [oracle]
-kernel = "journal_oracle.py:JournalOracle"
+kernel = "{oracle}"
 options = {{ delay = {delay} }}
 [selection]
 options = {{ field = "energy", upper = 2.0 }}
@@ -108,9 +109,6 @@ class Case:
         finally:
             store.close()
 
-    def journal(self) -> list[dict[str, object]]:
-        return read_json_lines(self.folder / "journal.jsonl")
-
 
 @pytest.fixture
 def toy(tmp_path):
@@ -118,8 +116,8 @@ def toy(tmp_path):
 
     def make(labels: int, delay: float, run: str = "", options: str = "") -> Case:
         case = Case(tmp_path)
-        (tmp_path / "toy.toml").write_text(TOY.format(labels=labels, delay=delay, run=run))
-        shutil.copy(Path(__file__).with_name("journal_oracle.py"), tmp_path)
+        (tmp_path / "toy.toml").write_text(TOY.format(oracle=JOURNAL_ORACLE, labels=labels, delay=delay, run=run))
+        bring_journal_oracle(tmp_path)
         case.script.write_text(SCRIPT.format(folder=tmp_path, python=sys.executable, options=options))
         return case
 

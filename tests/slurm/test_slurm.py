@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import time
-from collections import Counter
 from importlib.metadata import distributions
 
 import pytest
 from cluster import until
+from outcomes import journal, made_and_stored
 
 ORACLES = 4
 MPICH = any(d.name == "mpich" for d in distributions())
@@ -23,7 +23,7 @@ def test_ranks_are_spread_over_the_nodes_as_placed(slurm, toy):
     until("the job's end", lambda: ended(slurm, job), 60)
     assert slurm.job(job)["ExitCode"] == "0:0", case.output
     assert f"in Slurm job {job} (2 nodes, 8 tasks, 8 cores)" in case.output
-    assert {line["host"] for line in case.journal()} == {"n2"}
+    assert {line["host"] for line in journal(case.folder)} == {"n2"}
     assert case.labels() == 60
 
 
@@ -56,16 +56,8 @@ def test_job_goes_through_its_time_limit_and_the_loss_of_a_node_without_losing_a
 
 def compare(case):
     """What the oracles say they have labelled, and what is stored."""
-    made = Counter((tuple(line["x"]), line["energy"]) for line in case.journal())
-    store = case.store()
-    try:
-        numbers = store.labelled()
-        rows = zip(store.samples(numbers), store.labels(numbers), strict=True)
-        stored = Counter((tuple(sample["x"].tolist()), float(label["energy"])) for sample, label in rows)
-    finally:
-        store.close()
-    assert sum(stored.values()) == len(set(numbers)) == 800
-    assert set(stored) <= set(made), "stored, but never made"
+    made, stored = made_and_stored(case.folder, case.directory)
+    assert sum(stored.values()) == 800
     # Those on the way to the manager when the node died are made again, or still wait at the end.
     assert sum((made - stored).values()) <= 2 * ORACLES
 

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import json
 import os
-import sqlite3
 import subprocess
 import sys
-import time
 from pathlib import Path
 from typing import Any
 
 import pytest
+from outcomes import await_number, number
 from stack import ETHANOL
 
 from pal_core.testing.runs import differences
@@ -69,24 +68,9 @@ def whole(tmp_path_factory) -> Path:
     return directory
 
 
-def number(folder: Path, sql: str) -> int:
-    try:
-        db = sqlite3.connect(f"file:{folder / 'run' / 'pal.sqlite'}?mode=ro", uri=True)
-        try:
-            return int(db.execute(sql).fetchone()[0] or 0)
-        finally:
-            db.close()
-    except sqlite3.OperationalError:
-        return 0
-
-
 def break_off(folder: Path, sql: str, least: int) -> None:
     process = start(folder)
-    end = time.monotonic() + LIMIT
-    while number(folder, sql) < least:
-        assert process.poll() is None, process.communicate()
-        assert time.monotonic() < end, f"{sql} is below {least} after {LIMIT} s"
-        time.sleep(0.002)
+    await_number(process, folder, sql, least, LIMIT)
     process.kill()
     process.communicate()
     assert process.returncode != 0

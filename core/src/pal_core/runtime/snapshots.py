@@ -26,7 +26,7 @@ from pal_core.runtime.checkpoint import save_state, set_directories, set_directo
 __all__ = ["Saver", "SetReader", "remove_sets", "write_part"]
 
 WAIT_LIMIT = 20.0
-"""Seconds that a host waits for the disk where it can't go on without: a dead file server must not hold everybody up."""
+"""Seconds that a host waits for the disk where it can't go on: a dead file server must not hold everybody up."""
 _NOTES = "notes"
 _log = logging.getLogger("pal.snapshots")
 
