@@ -113,8 +113,8 @@ def types(session: nox.Session) -> None:
 @nox.session
 def core(session: nox.Session) -> None:
     """Tests of pal-core, in an environment without MPI, torch and ASE."""
-    _install(session, "pal-core[test]")
-    _pytest(session, "core/tests")
+    _install(session, "pal-core[test]", "pytest-xdist>=3.5")
+    _pytest(session, "core/tests", "-n", "2", "--dist", "loadfile")
 
 
 @nox.session

@@ -90,7 +90,7 @@ class TestInProcess:
                 sent.append(os.kill(os.getpid(), signal.SIGTERM))
 
         monkeypatch.setattr("pal_core.cli.run.Progress.__call__", send)
-        monkeypatch.setattr("pal_core.runtime.manager._STATUS_EVERY", 0.05)
+        monkeypatch.setattr("pal_core.runtime.telling._EVERY", 0.05)
         result = pal("run", "--in-process", "toy.toml")
         assert result.exit_code == 75, result.output
         first, second = result.stdout.splitlines()
@@ -106,7 +106,7 @@ class TestInProcess:
             os.kill(os.getpid(), signal.SIGINT)
 
         monkeypatch.setattr("pal_core.cli.run._Shown.progressed", send)
-        monkeypatch.setattr("pal_core.runtime.manager._STATUS_EVERY", 0.0)
+        monkeypatch.setattr("pal_core.runtime.telling._EVERY", 0.0)
         result = pal("run", "--in-process", "-q", "toy.toml")
         assert result.exit_code == 75
         assert result.stdout.startswith("stopped (stopped at once, as asked)")

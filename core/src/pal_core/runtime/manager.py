@@ -9,7 +9,7 @@ import contextlib
 import logging
 import time
 from collections import deque
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -23,15 +23,15 @@ from pal_core.plugins.host import PluginHost
 from pal_core.reading import read_plain
 from pal_core.runtime.beginning import begin, changed_files, changed_settings, read_initial
 from pal_core.runtime.bootstrapping import Bootstrapping
-from pal_core.runtime.checkpoint import set_directory
 from pal_core.runtime.checks import CheckRaised, expected_schema
+from pal_core.runtime.committing import Committing
 from pal_core.runtime.host import Post, Setup
 from pal_core.runtime.labels import LabelDesk
 from pal_core.runtime.plan import Part
 from pal_core.runtime.replacing import Replacing
-from pal_core.runtime.snapshots import Saver, remove_sets
-from pal_core.runtime.status import StatusBoard
+from pal_core.runtime.snapshots import remove_sets
 from pal_core.runtime.teaching import Teaching
+from pal_core.runtime.telling import Telling
 from pal_core.store.store import Store
 
 __all__ = ["STOP_FILE", "ManagerHost", "RestartNeededError"]
@@ -39,8 +39,6 @@ __all__ = ["STOP_FILE", "ManagerHost", "RestartNeededError"]
 STOP_FILE = "stop"
 """A file of this name in the run directory asks the run to stop and be resumed later; it may say why."""
 _TICK_EVERY = 0.2
-_STATUS_EVERY = 1.0
-_SETS_KEPT = 2
 _FAILURES_TOLD = 20
 """Failed attempts of oracles that are announced one by one."""
 _WORDS = 4096
@@ -84,8 +82,6 @@ class ManagerHost:
         self.address = part.address
         self.setup = setup
         self.left = False
-        self.outcome: v.Outcome | None = None
-        self.reason = ""
         self.abandoned: tuple[str, ...] = ()
         self.trace = ""
         self._wish = ""
@@ -117,7 +113,7 @@ class ManagerHost:
             self._store.note("settings", str(change))
         read_initial(setup, self._store, plugins)
         remove_sets(setup.directory, tuple(n for n, _ in self._store.sets()))
-        self._began = self._ticked = self._told = time.monotonic()
+        self._began = self._ticked = time.monotonic()
         self._desk = LabelDesk(setup, self._store)
         if not setup.repeats:
             self._desk.remind_checks(self._last_asked)
@@ -129,11 +125,10 @@ class ManagerHost:
             self._desk.remind_checks(self._last_asked)
         self._replacing = Replacing(setup.plan, self._post)
         self._bootstrapping = Bootstrapping(setup.plan, self._post)
-        self._saver = Saver(setup.directory, self.address)
-        self._asked = 0.0
+        self._committing = Committing(setup, self._store, self._desk, self.address)
         self._teaching = Teaching(setup, self._store, self._post)
-        self._board = StatusBoard(self._machine, setup.plan)
-        self._observers = [*plugins.observers(), *observers]
+        everyone = [*plugins.observers(), *observers]
+        self._telling = Telling(self._machine, setup.plan, self._store, setup.directory, everyone)
         for record in plugins.plugins:
             if record.error:
                 _log.warning("plugin %s of %s is broken: %s", record.name, record.package, record.error)
@@ -144,10 +139,12 @@ class ManagerHost:
         newest = max((n for n, _ in self._store.sets()), default=0)
         if newest != setup.set and not setup.repeats:
             found = f"from set {setup.set}" if setup.set else "without one: walkers and training begin anew"
-            self._announce("manager", f"snapshot set {newest} can't be used; the run goes on {found} (see pal doctor)")
+            self._telling.announce(
+                "manager", f"snapshot set {newest} can't be used; the run goes on {found} (see pal doctor)"
+            )
         self._heard: dict[str, float] = {}
         self._later: deque[v.Event] = deque()
-        self._tell("started")
+        self._telling.started()
 
     @property
     def _last_asked(self) -> float:
@@ -182,9 +179,8 @@ class ManagerHost:
                 self._handle(v.StopAsked(wish))
             self._look_for_silence(now)
             self._handle(v.Tick())
-        if now - self._told >= _STATUS_EVERY and not self.left:
-            self._told = now
-            self._tell("progressed")
+        if not self.left:
+            self._telling.tick(now)
 
     def _look_for_silence(self, now: float) -> None:
         """A host that sends no pulse is stuck in a kernel: after the limit the run can't wait for it any longer."""
@@ -208,7 +204,7 @@ class ManagerHost:
                 if label is not None:
                     self._handle(replace(label, lost=True) if isinstance(label, v.LabelArrived) else label)
             if event is not None and not self.left:
-                self._announce("manager", event.why)
+                self._telling.announce("manager", event.why)
                 for host in event.hosts:
                     self._heard.pop(host, None)
                 self._handle(event)
@@ -285,9 +281,9 @@ class ManagerHost:
             case m.TrainerAsksStop(member, reason):
                 yield v.MemberAsksStop(member, reason)
             case m.EpochDone(member, version, epoch, metrics):
-                self._board.epoch(member, version, epoch, metrics)
+                self._telling.board.epoch(member, version, epoch, metrics)
             case m.Pulse(busy, counts):
-                self._board.pulse(sender, busy, counts)
+                self._telling.board.pulse(sender, busy, counts)
             case m.Note(source, text):
                 self._store.note(source, text)
                 _log.info("%s: %s", source, text)
@@ -301,24 +297,14 @@ class ManagerHost:
 
     def _broken(self, sender: str, message: m.Broken) -> v.Event:
         what = f"{self._where(sender, message.kernel, message.key)}: {message.what}"
-        self._announce(sender, what, message.trace)
+        self._telling.announce(sender, what, message.trace)
         self.trace = self.trace or message.trace
         return v.HostFailed(sender, what)
 
     def _fault(self, sender: str, message: m.Fault) -> None:
         what = f"{self._where(sender, message.kernel, message.key)}: {message.what}; {message.remedy}"
-        self._board.faults += 1
-        self._announce(sender, what, message.trace)
-
-    def _announce(self, source: str, text: str, trace: str = "") -> None:
-        """Tell at once and everywhere: in the journal, in the log, and on the screen by way of the status."""
-        trace = self._board.traces.once(source, text, trace, time.monotonic())
-        self._board.announce(text)
-        self._store.note(source, text)
-        if trace:
-            self._store.note(source, trace)
-        _log.error("%s%s", text, f"\n{trace}" if trace else "")
-        self._told = float("-inf")
+        self._telling.board.faults += 1
+        self._telling.announce(sender, what, message.trace)
 
     def _flying(self, sender: str, request: int) -> bool:
         ticket = self._machine.queue.flying.get(sender)
@@ -340,13 +326,13 @@ class ManagerHost:
         return event
 
     def _label_failed(self, sender: str, message: m.LabelFailed) -> v.Event:
-        self._board.failed_attempts += 1
+        self._telling.board.failed_attempts += 1
         event = self._desk.failed(sender, message)
         what = f"{sender}: sample {message.request}, attempt {message.attempt}: {message.failure}: {message.text}"
         if self._failures_told < _FAILURES_TOLD:
             self._failures_told += 1
             last = "; of further ones pal status tells the number" if self._failures_told == _FAILURES_TOLD else ""
-            self._announce(sender, what + last)
+            self._telling.announce(sender, what + last)
         oracle = self.setup.loaded.settings.oracle
         if oracle is not None and oracle.on_error == "stop":
             return v.HostFailed(sender, f"{self._desk.trouble} (oracle.on_error)")
@@ -357,7 +343,7 @@ class ManagerHost:
         rows = zip(message.members, message.versions, message.epochs, message.metrics, strict=True)
         for member, version, epoch, metrics in rows:
             self._store.add_round(message.round, member, version=version, epoch=epoch, labels=labels, metrics=metrics)
-            self._board.epoch(member, version, epoch, metrics)
+            self._telling.board.epoch(member, version, epoch, metrics)
             self._versions[str(member)] = version
         return v.RoundOver(sender, message.round)
 
@@ -397,7 +383,7 @@ class ManagerHost:
                 self._desk.keep(number)
             case v.Discard(numbers, why):
                 self._desk.discard(numbers, why)
-                self._board.dropped += len(numbers)
+                self._telling.board.dropped += len(numbers)
             case v.Dispatch(host, number, attempt):
                 self._dispatch(host, number, attempt)
             case v.QuarantineSample(number, attempts):
@@ -411,14 +397,14 @@ class ManagerHost:
                 self._post("exchange", m.Resume(self._versions))
             case v.TakeSet(number):
                 with contextlib.suppress(CheckRaised):  # told when the set is to be committed
-                    self._begin_own_part(number)
+                    self._committing.begin(number)
                 self._post_all(["exchange", *plan.addresses("training")], m.Snapshot(number))
             case v.CommitSet(number):
-                self._commit_set(number)
+                self._committing.commit(number, self._machine.state())
             case v.Replace(hosts):
-                self._announce("manager", self._replacing.replace(hosts))
+                self._telling.announce("manager", self._replacing.replace(hosts))
             case v.Forgo(hosts):
-                self._announce("manager", self._replacing.forgo(hosts))
+                self._telling.announce("manager", self._replacing.forgo(hosts))
             case v.Welcome(host):
                 self._welcome(host)
             case v.QuietenExchange(number):
@@ -430,7 +416,9 @@ class ManagerHost:
             case v.HaltHost(host, number):
                 self._post(host, m.Halt(set=number))
             case v.ReturnToQueue(samples):
-                self._announce("manager", f"the run has to end before labels are finished: {len(samples)} wait again")
+                self._telling.announce(
+                    "manager", f"the run has to end before labels are finished: {len(samples)} wait again"
+                )
             case v.Abandon(hosts, doing):
                 self.abandoned = hosts
                 cause = "" if self._machine.outcome == "done" else f"{self._machine.reason}; then "
@@ -456,77 +444,39 @@ class ManagerHost:
 
     def _welcome(self, host: str) -> None:
         """Give a host that runs again on another rank what it needs to go on."""
-        self._announce("manager", f"{host} runs again at rank {self._replacing.rank(host)}")
+        self._telling.announce("manager", f"{host} runs again at rank {self._replacing.rank(host)}")
         self._replacing.back(host)
         self._post(host, m.Go())
         if host.startswith("training/"):
             self._teaching.rejoin(host, self._machine.rounds)
-
-    def _commit_set(self, number: int) -> None:
-        """Make a set count, with the state of the machine that belongs to it; the one before is kept too."""
-        directory = self.setup.directory
-        error = self._own_part(number)
-        if error:
-            self._store.note("manager", f"snapshot set {number} is given up: {error}")
-            return
-        files = sorted(p.name for p in set_directory(directory, number).glob("[!.]*"))
-        own = {"sample": self._desk.next_sample, "session": self._store.session, "files": files, "time": self._asked}
-        self._store.add_set(number, self._machine.state() | own)
-        kept = tuple(n for n, _ in self._store.sets()[-_SETS_KEPT:])
-        self._store.drop_sets(kept[0])
-        self._store.commit()
-        remove_sets(directory, kept)
-
-    def _begin_own_part(self, number: int) -> None:
-        """Let be written what the checks remember now; of later labels they will be told again."""
-        self._asked = time.time()
-        self._saver.start(number, self._desk.snapshot_part(), {})
-
-    def _own_part(self, number: int) -> str:
-        """See that what the checks remember is written; why it isn't, or nothing."""
-        try:
-            news = self._saver.finished(wait=True)
-            if news is None or news[0] != number:  # the last set, which nobody was asked for before
-                self._begin_own_part(number)
-                news = self._saver.finished(wait=True)
-        except CheckRaised as error:
-            return error.message.what
-        return news[1] if news is not None else "it wasn't written"
 
     # --- the end
 
     def _end(self, outcome: v.Outcome, reason: str) -> None:
         if outcome == "failed" and self._machine.failures_in_a_row and self._desk.trouble:
             reason = f"{reason}; the last: {self._desk.trouble}"
-        self.outcome, self.reason = outcome, reason
         self._store.end_session(outcome, reason)
         if outcome == "done":
             self._store.forget_ahead()
-        self._tell("ended")
+        self._telling.ended(outcome, reason)
         self._post_all(self._replacing.present(), m.Leave())
         self.left = True
 
-    # --- telling
+    # --- what others ask
+
+    @property
+    def outcome(self) -> v.Outcome | None:
+        """How the run has ended; None while it goes on."""
+        return self._telling.outcome
+
+    @property
+    def reason(self) -> str:
+        """Why the run has ended; empty while it goes on."""
+        return self._telling.reason
 
     def status(self) -> dict[str, Any]:
         """The status now."""
-        status = self._board.make(time.monotonic() - self._began)
-        status["outcome"] = self.outcome
-        status["reason"] = self.reason or status["reason"]
-        return status
-
-    def _tell(self, what: str) -> None:
-        self._store.check_presence()
-        status = self.status()
-        tally = self._machine.tally
-        self._store.add_history(tally.steps, tally.selected, tally.labels, len(self._machine.queue))
-        for observer in list(self._observers):
-            try:
-                call: Callable[..., None] = getattr(observer, what)
-                call(self.setup.directory, status) if what == "started" else call(status)
-            except Exception:
-                _log.exception("observer %r is dropped", observer)
-                self._observers.remove(observer)
+        return self._telling.status()
 
     def close(self) -> None:
         """Close checks and store."""
