@@ -305,14 +305,18 @@ def _kill(pid: int) -> None:
 
 
 def campaign(text: str, targets: list[str], seed: int, labels: int) -> Figures:
-    """Runs of `KILLS_PER_RUN` kills each."""
-    total = Figures()
-    for number, start in enumerate(range(0, len(targets), KILLS_PER_RUN)):
-        part = targets[start : start + KILLS_PER_RUN]
+    """Runs of up to `KILLS_PER_RUN` kills each, until all have hit: some runs meet their stop rule before."""
+    total, left = Figures(), list(targets)
+    while left:
         with tempfile.TemporaryDirectory() as name:
-            figures = Run(Path(name), text, seed + number, labels).suffer(part)
+            figures = Run(Path(name), text, seed + total.runs, labels).suffer(left[:KILLS_PER_RUN])
         total.add(figures)
-        print(f"  run {number + 1}: {dict(figures.tried)}, {figures.labels} labels", file=sys.stderr, flush=True)
+        if not figures.tried:
+            total.trouble.append(f"run {total.runs}: nothing could be killed")
+            break
+        for target in figures.tried.elements():
+            left.remove(target)
+        print(f"  run {total.runs}: {dict(figures.tried)}, {figures.labels} labels", file=sys.stderr, flush=True)
     return total
 
 
