@@ -154,7 +154,7 @@ def test_broken_coordinates_give_nan_for_their_sample_only(stressed, value):
 def test_large_batches_are_cut_and_joined_rightly(exact, monkeypatch):
     images = molecules(*["CH3CH2OH", "H2O", "C6H6"] * 4)
     whole = predict(exact, *images)
-    monkeypatch.setattr("pal_schnet.graph._PAIRS", 50)
+    monkeypatch.setattr("pal_schnet.network.SchnetNetwork.pairs_at_once", 50)
     parts = predict(exact, *images)
     np.testing.assert_allclose(parts["energy"], whole["energy"], rtol=1e-12)
     np.testing.assert_allclose(parts["forces"], whole["forces"], atol=1e-12)

@@ -95,7 +95,8 @@ def test_epochs_are_counted_and_measured():
     model = started(data, held_out(data))
     epochs = train(model, 3)
     assert [e.number for e in epochs] == [1, 2, 3]
-    names = {"loss", "energy_mae", "forces_mae", "learning_rate", "validation_energy_mae", "validation_forces_mae"}
+    names = {"loss", "energy_mae", "forces_mae"}
+    names |= {"learning_rate"} | {f"validation_{n}" for n in names}
     assert epochs[-1].metrics.keys() == names
     assert epochs[-1].metrics["validation_forces_mae"] == pytest.approx(
         error(model, data.take(held_out(data))), rel=1e-4
@@ -109,11 +110,12 @@ def test_without_data_or_with_held_out_data_only_there_is_nothing_to_train():
 
 
 def test_long_epochs_are_interrupted(monkeypatch):
-    monkeypatch.setattr("pal_schnet.trainer._TURN", 0.0)
+    monkeypatch.setattr("pal_ase.learning.trainer._TURN", 0.0)
     data = clusters(20)
     model = started(data, np.arange(20) < 4, batch_size=4)
-    numbers = [e.number for e in train(model, 12)]
-    assert numbers == [1] * 6 + [2] * 6  # four mini-batches, the held-out samples, the end
+    numbers = [e.number for e in train(model, 15)]
+    # Reference energies, four mini-batches, the held-out samples, reference energies, the end.
+    assert numbers == [1] * 8 + [2] * 7
 
 
 def test_training_ends_when_the_loss_stands_still():
@@ -159,7 +161,7 @@ def test_new_elements_and_sizes_may_come_later():
 def test_restored_training_is_the_same_bit_for_bit(monkeypatch, interrupted):
     """Also in the middle of an epoch."""
     if interrupted:
-        monkeypatch.setattr("pal_schnet.trainer._TURN", 0.0)
+        monkeypatch.setattr("pal_ase.learning.trainer._TURN", 0.0)
     data = clusters(22)
     options = {"batch_size": 4, "patience": 8}
     model = started(data, held_out(data), **options)
