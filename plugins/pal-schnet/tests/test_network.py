@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
+from ase import Atoms
 from ase.build import bulk
 from schnet_frames import batch_of, molecules, rattled
 
@@ -140,3 +141,10 @@ def test_loss_is_the_mean_error_length(graph):
     value, _ = loss(off, zero, graph, torch.ones(3).double(), weights=weights, scale=1.0)
     assert np.diff(graph.atom_offsets).tolist() == [9, 3, 1]
     assert float(value) == pytest.approx(1.0 + 2.0 * 5.0, abs=5e-3)
+
+
+def test_atoms_on_top_of_each_other_give_finite_numbers(parameters):
+    graph = build(batch_of(Atoms("H2")), SHAPE.cutoff, torch.float64, CPU)
+    found = evaluate(parameters, graph)
+    assert torch.isfinite(found.energies).all()
+    assert not found.pulls.any()
