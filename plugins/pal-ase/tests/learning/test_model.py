@@ -13,7 +13,7 @@ from learning_frames import batch_of, clusters, member, molecules, train
 from pal_core.data import Batch
 from pal_core.kernels import Context
 from pydantic import ValidationError
-from tiny import TinyModel, TinyOptions
+from tiny import TinyModel, TinyNetwork, TinyOptions
 
 import pal_ase.learning.potential
 from pal_ase.elements import ELEMENTS, SYMBOLS
@@ -125,6 +125,53 @@ class FromAFile(TinyModel):
         references = np.zeros(ELEMENTS)
         references[[1, 8]] = -13.6, -2041.0
         return Units(references, 2.0)
+
+
+class CountingNetwork(TinyNetwork):
+    """Divides by the mean number of pairs per atom."""
+
+    def prepare(self, graph):
+        self.module.centres[0] = len(graph.first) / len(graph.numbers)
+
+    def atomic_energies(self, graph, vectors):
+        return super().atomic_energies(graph, vectors) / self.module.centres[0].clamp(min=1e-2)
+
+
+class Counting(TinyModel):
+    network = CountingNetwork
+
+
+class ScaledNetwork(TinyNetwork):
+    def state(self):
+        return super().state() | {"scale": np.ones(())}
+
+
+class TestConstants:
+    def made(self, kind, role="training", index=0):
+        return kind(TinyOptions(batch_size=4), Context(role, index, 3))
+
+    def test_what_depends_on_the_data_reaches_weights_and_snapshots(self):
+        data = clusters(20)
+        model, other, twin = self.made(Counting), self.made(Counting, "prediction", 1), self.made(Counting)
+        for trainer in (model, twin):
+            trainer.extend(data, np.arange(20) % 5 == 4)
+        train(model, 2)
+        graph = model._trainer.samples.training.graph
+        assert model.weights()["centres"][0] == pytest.approx(len(graph.first) / len(graph.numbers))
+        other.load(model.weights())
+        twin.restore(model.snapshot())
+        for epochs in (0, 2):
+            train(model, epochs)
+            train(twin, epochs)
+            other.load(model.weights())
+            wanted = model.predict(data).columns["forces"]
+            assert np.array_equal(other.predict(data).columns["forces"], wanted)
+            assert np.array_equal(twin.predict(data).columns["forces"], wanted)
+
+    def test_names_that_the_potential_needs_for_itself_are_refused(self, monkeypatch):
+        monkeypatch.setattr(TinyModel, "network", ScaledNetwork)
+        with pytest.raises(ValueError, match="its network has weights named scale, as the potential's own"):
+            member().weights()
 
 
 class TestUnits:

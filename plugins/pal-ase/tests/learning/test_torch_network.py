@@ -112,6 +112,18 @@ def test_frozen_parts_are_constants_that_belong_to_the_state(graph):
     torch.testing.assert_close(other.evaluate(graph).energies, network.evaluate(graph).energies, rtol=0, atol=0)
 
 
+def test_shared_weights_are_trained_once(graph):
+    module = TinyModule()
+    module.mix[1].weight = module.mix[0].weight
+    network = HalfFrozen.__new__(HalfFrozen)
+    TorchNetwork.__init__(network, module, torch.float64, CPU)
+    network.cutoff = 4.0
+    assert network.flat.numel() == sum(p.numel() for p in module.parameters())
+    assert network.constants().keys() == {"centres"}
+    network.flat.add_(1.0)
+    assert torch.equal(module.mix[0].weight, module.mix[1].weight)
+
+
 def test_copy_has_the_same_values_and_a_life_of_its_own(graph):
     network = HalfFrozen()
     twin = network.copy().copy()

@@ -109,9 +109,10 @@ class Network(ABC):
         """Undo `constants`, in place."""
 
     def prepare(self, graph: Graph) -> None:  # noqa: B027 - most networks take data as they come
-        """Set what depends on the data, such as the mean number of neighbours; nothing by default.
+        """Set those `constants` that depend on the data, such as the mean number of neighbours; none by default.
 
-        Called once, before the first step of a training from scratch, with all training samples.
+        Called once, before the first step of a training from scratch, with all training samples in use. What is set
+        reaches members that predict with the weights, and a resumed training with its snapshot.
         """
 
     def energies(self, graph: Graph) -> Tensor:
@@ -178,6 +179,8 @@ class TorchNetwork(Network):
         self.flat = torch.cat([p.detach().reshape(-1) for p in self._parameters])
         for parameter, view in zip(self._parameters, self._views(self.flat), strict=True):
             parameter.data = view
+        own = {p.data_ptr() for p in self._parameters}
+        self._constants = [n for n, value in self.module.state_dict().items() if value.data_ptr() not in own]
 
     def _views(self, flat: Tensor) -> list[Tensor]:
         pieces = flat.split([p.numel() for p in self._parameters])
@@ -212,7 +215,7 @@ class TorchNetwork(Network):
             parameter.grad = None
 
     def copy(self) -> TorchNetwork:
-        """A network of its own that needs no gradients of its parameters."""
+        """A network of its own that needs no gradients; its attributes other than the module are the same objects."""
         out = copy.copy(self)
         out.module = copy.deepcopy(self.module)
         out._flatten(self._trained)
@@ -231,7 +234,8 @@ class TorchNetwork(Network):
 
     def constants(self) -> dict[str, NDArray[Any]]:
         """Frozen parameters and buffers."""
-        return {name: value for name, value in self.state().items() if name not in self._trained}
+        state = self.state()
+        return {name: state[name] for name in self._constants}
 
     def set_constants(self, constants: Arrays) -> None:
         """Copy into frozen parameters and buffers."""

@@ -60,8 +60,13 @@ class Potential:
 
     def state(self) -> dict[str, NDArray[Any]]:
         """All of it under names, as copies."""
+        named = self.network.state()
         units = {"references": self.references.copy(), "scale": np.array(self.scale)}
-        return self.network.state() | units | {"cutoff": np.array(self.frame.cutoff)}
+        units["cutoff"] = np.array(self.frame.cutoff)
+        clash = sorted(named.keys() & units.keys())
+        if clash:
+            raise ValueError(f"{self.who}: its network has weights named {', '.join(clash)}, as the potential's own")
+        return named | units
 
     def load(self, state: Mapping[str, NDArray[Any]], shaping: str) -> None:
         """Undo `state`.
