@@ -2,8 +2,7 @@ from __future__ import annotations
 
 from typing import ClassVar
 
-from pal_core.testing import ModelContract
-from schnet_frames import SMALL, clusters
+from schnet_frames import SMALL
 
 from pal_ase.testing import AtomisticModelContract
 
@@ -14,13 +13,3 @@ class TestPotential(AtomisticModelContract):
     options: ClassVar = {**SMALL, "batch_size": 4}
     tolerance = 1e-5
     precision = 1e-12
-
-
-class TestClusters(ModelContract):
-    plugin = "pal_schnet.plugin"
-    name = "schnet.committee"
-    options: ClassVar = {**SMALL, "batch_size": 4}
-    tolerance = 1e-5
-
-    def labelled(self):
-        return clusters(24)
