@@ -101,6 +101,21 @@ def test_run_goes_on_after_kill_9_of(case, victim):
     compare(case)
 
 
+def test_run_begins_again_when_a_rank_is_killed_while_all_are_starting(case):
+    process = case.start()
+    ranks = []
+    while len(ranks) < 5:
+        assert process.poll() is None, process.communicate()
+        time.sleep(0.02)
+        if (owner := Owner.of(case.directory)) is not None and any(living_descendants(owner.token)):
+            ranks = processes(case)[0]
+    time.sleep(0.4)
+    kill([ranks[2]])
+    done = case.finish(process)
+    assert done.returncode == 0, done.stderr
+    compare(case)
+
+
 def test_ranks_whose_launcher_was_killed_end_in_order_by_themselves(case):
     process = case.start()
     case.wait_for(30, process)

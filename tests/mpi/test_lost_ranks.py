@@ -35,6 +35,30 @@ def run(mpiexec, ranks, *arguments):
     return subprocess.run(command, capture_output=True, text=True, timeout=LIMIT, env=environment, check=False)
 
 
+EARLY = """
+import os, signal, time
+from pal_core.transport.mpi import RankLostError, World
+
+world = World()
+if world.rank == 2:
+    os.kill(os.getpid(), signal.SIGKILL)
+time.sleep(0.5)
+try:
+    world.nodes()
+    world.share("text" if world.rank == 0 else None)
+except RankLostError as error:
+    print(f"rank {world.rank}: {error}", flush=True)
+    world.abort(1)
+"""
+
+
+def test_rank_lost_while_all_are_starting_is_called_that(mpiexec):
+    command = [*mpiexec, *survival_options(), "-n", "4", sys.executable, "-c", EARLY]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=LIMIT, check=False)
+    assert done.returncode != 0
+    assert "a rank was lost while the ranks were starting" in done.stdout, done.stderr
+
+
 def test_messages_among_the_living_arrive_once_and_in_order_whoever_is_lost(mpiexec):
     done = run(mpiexec, 10, 6, 4, "kill:2", "stop:3", "exit:4", "kill:1")
     assert done.stdout, done.stderr

@@ -31,6 +31,7 @@ from pal_core.launch.names import (
 )
 
 if TYPE_CHECKING:
+    from pal_core.errors import PalError
     from pal_core.plugins.host import PluginHost
     from pal_core.runtime.host import Setup
     from pal_core.runtime.loop import Loop
@@ -74,21 +75,22 @@ def main(arguments: list[str] | None = None) -> int:
         os.environ.setdefault(name, value)
     keep_freed_memory()
     from pal_core.errors import PalError
-    from pal_core.transport.mpi import World
+    from pal_core.transport.mpi import RankLostError, World, abort
 
     expected = os.environ.get(RANKS_VARIABLE)
     try:
         world = World(int(expected) if expected else None)
+    except RankLostError as error:
+        _leave_words(0, error)
+        abort(error.exit_code)
+        return error.exit_code
     except PalError as error:
-        print(f"pal: {error}", file=sys.stderr, flush=True)
-        leave_last_words(LastWords(0, "error", str(error)))
+        _leave_words(0, error)
         return 1
     try:
         return _run(world, Path(path), "--accept-changes" in flags)
     except PalError as error:
-        print(f"pal: rank {world.rank}: {error}", file=sys.stderr, flush=True)
-        words = error.message if error.passes else str(error)
-        leave_last_words(LastWords(world.rank, "abandoned" if error.passes else "error", words))
+        _leave_words(world.rank, error)
         code = error.exit_code
     except BaseException as error:
         print(f"pal: rank {world.rank} failed:\n{traceback.format_exc()}", file=sys.stderr, flush=True)
@@ -96,6 +98,13 @@ def main(arguments: list[str] | None = None) -> int:
         code = 1
     world.abort(code)
     return code
+
+
+def _leave_words(rank: int, error: PalError) -> None:
+    """Say why this rank ends, to people and to the launcher."""
+    print(f"pal: rank {rank}: {error}", file=sys.stderr, flush=True)
+    words = error.message if error.passes else str(error)
+    leave_last_words(LastWords(rank, "abandoned" if error.passes else "error", words))
 
 
 def _run(world: World, path: Path, accept_changes: bool) -> int:

@@ -15,7 +15,7 @@ import os
 import sys
 import time
 from collections import deque
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 import mpi4py
@@ -34,7 +34,7 @@ from pal_core.transport.base import LONGEST_PAUSE, Delivery, sleep_until_readabl
 from pal_core.transport.doorbell import Doorbell
 from pal_core.transport.wire import Wire, fresh_buffer
 
-__all__ = ["MpiTransport", "World", "WorldError"]
+__all__ = ["MpiTransport", "RankLostError", "World", "WorldError", "abort"]
 
 _TAG = 7
 _GOODBYE_TAG = 8
@@ -59,6 +59,17 @@ class WorldError(PalError):
     """The MPI world isn't the one that was started."""
 
 
+def abort(code: int) -> None:
+    """End every rank at once, by force; before there is a `World`."""
+    MPI.COMM_WORLD.Abort(code)
+
+
+class RankLostError(PalError):
+    """A rank was lost while all of them were starting, which they do together."""
+
+    passes = True
+
+
 class World:
     """All ranks of the run.
 
@@ -71,10 +82,13 @@ class World:
     ------
     WorldError
         If the size isn't the expected one.
+    RankLostError
+        If a rank is lost meanwhile, as in all calls that ranks make together.
     """
 
     def __init__(self, expected: int | None = None) -> None:
-        self._comm = MPI.COMM_WORLD.Dup()
+        with _together():
+            self._comm = MPI.COMM_WORLD.Dup()
         self.rank: int = self._comm.rank
         self.size: int = self._comm.size
         if expected is not None and self.size != expected:
@@ -107,10 +121,11 @@ class World:
         """Give rank 0's text to all ranks. All ranks call this together, at the start."""
         data = bytearray((text or "").encode())
         length = bytearray(len(data).to_bytes(8, "little"))
-        self._comm.Bcast([length, MPI.BYTE], root=0)
-        if self.rank:
-            data = bytearray(int.from_bytes(length, "little"))
-        self._comm.Bcast([data, MPI.BYTE], root=0)
+        with _together():
+            self._comm.Bcast([length, MPI.BYTE], root=0)
+            if self.rank:
+                data = bytearray(int.from_bytes(length, "little"))
+            self._comm.Bcast([data, MPI.BYTE], root=0)
         return data.decode()
 
     def nodes(self) -> tuple[str, ...]:
@@ -121,7 +136,8 @@ class World:
         """Short text of every rank."""
         short = text.encode()[:_TEXT_BYTES]
         mine, everyone = bytearray(short.ljust(_TEXT_BYTES, b"\0")), bytearray(_TEXT_BYTES * self.size)
-        self._comm.Allgather([mine, MPI.BYTE], [everyone, MPI.BYTE])
+        with _together():
+            self._comm.Allgather([mine, MPI.BYTE], [everyone, MPI.BYTE])
         rows = (everyone[i : i + _TEXT_BYTES] for i in range(0, len(everyone), _TEXT_BYTES))
         return tuple(row.rstrip(b"\0").decode() for row in rows)
 
@@ -215,6 +231,17 @@ class World:
     def abort(self, code: int) -> None:
         """End every rank at once, by force."""
         self._comm.Abort(code)
+
+
+@contextlib.contextmanager
+def _together() -> Iterator[None]:
+    """Around what all ranks do together; with ULFM it raises in those left, by one error or another, if one is lost."""
+    try:
+        yield
+    except MPI.Exception as error:
+        if not survives(os.environ):
+            raise
+        raise RankLostError(f"a rank was lost while the ranks were starting ({error})") from error
 
 
 @dataclass(slots=True)
