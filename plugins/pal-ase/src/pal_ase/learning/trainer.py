@@ -209,12 +209,12 @@ class Trainer:
 
     def state(self) -> dict[str, NDArray[Any]]:
         """All that `load` needs to go on as if nothing had happened; copies."""
-        counters = [self.epochs, self.round_epochs, self.position, self.prepared, self.pretrained, len(self.samples)]
+        counters = [self.epochs, self.round_epochs, self.position, self.prepared, self.pretrained]
         rows = self.samples.rows
         return {
             **{f"optimiser.{n}": a for n, a in self.optimiser.state().items()},
             **{f"constant.{n}": a for n, a in self.network.constants().items()},
-            **({} if rows is None else {"rows": rows.copy()}),
+            **({} if rows is None else {"rows": rows.copy(), "given": np.array(len(self.samples))}),
             "references": self.potential.references.copy(),
             "scale": np.array(self.potential.scale),
             "plateau": self.plateau.state(),
@@ -238,8 +238,8 @@ class Trainer:
         self.epochs, self.round_epochs, self.position, self.prepared = counters[:4]
         self.pretrained = bool(counters[4])
         rng.set_state(self.shuffle, state["shuffle"])
-        given = counters[5]
-        self.samples.use(np.concatenate([state.get("rows", np.arange(given)), np.arange(given, len(self.samples))]))
+        later = np.arange(int(state.get("given", 0)), len(self.samples))
+        self.samples.use(np.concatenate([state.get("rows", later[:0]), later]))
         self._relate()
 
 
