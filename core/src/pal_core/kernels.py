@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import logging
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, ClassVar, Literal
@@ -276,6 +276,26 @@ class Model(Kernel, ABC):
             Of schema `produces`, same samples in the same order.
         """
 
+    @classmethod
+    def predict_together(cls, members: Sequence[Any], batch: Batch) -> list[Batch]:
+        """Predict with several members of a committee: the same as each `predict`, to rounding.
+
+        Override it where members share work, such as neighbour lists. If it raises, the members predict one by one,
+        so an error stays that member's fault.
+
+        Parameters
+        ----------
+        members : sequence of this class
+            Of the same options, each with its own weights.
+        batch : Batch
+
+        Returns
+        -------
+        list of Batch
+            One for each member, as `predict` gives them.
+        """
+        return [member.predict(batch) for member in members]
+
     @abstractmethod
     def weights(self) -> State:
         """All that prediction needs (parameters, normalisation, EMA applied)."""
@@ -297,8 +317,21 @@ class Model(Kernel, ABC):
         """
         raise NotImplementedError(f"{type(self).__name__} can't be trained")
 
+    def use(self, rows: NDArray[np.int64]) -> None:
+        """Train and validate from now on only on these of the samples so far; without a call, on all.
+
+        What an epoch costs then depends on these only, however many there are besides. Samples that come later are
+        used as well, until the next call. `restore` brings back the samples in use at the time of the snapshot.
+
+        Parameters
+        ----------
+        rows : ndarray of int64
+            Numbers of samples in order of arrival, from 0, training and held-out ones counted alike.
+        """
+        raise NotImplementedError(f"{type(self).__name__} can't leave samples out")
+
     def train(self) -> Iterator[Epoch | Stop]:
-        """Train on all data so far; yield once an epoch, at least every second or so.
+        """Train on all data in use; yield once an epoch, at least every second or so.
 
         The engine takes one epoch at a time and closes the iterator when new data are there; it is exhausted when
         the kernel has converged. Weights may be asked for between epochs. A `Stop` asks the whole run to end.

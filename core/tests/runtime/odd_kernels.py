@@ -323,6 +323,24 @@ class Script(Model):
         self.closed = True
 
 
+class Joint(Script):
+    """Predicts 100 more together than alone, so that one sees which it was."""
+
+    Options = ScriptOptions
+
+    @classmethod
+    def predict_together(cls, members, batch: Batch) -> list[Batch]:
+        how = members[0].options.fails
+        if how == "together":
+            raise ArithmeticError("too many at once")
+        outputs = [member.predict(batch) for member in members]
+        for output in outputs:
+            output.columns["energy"] += 100.0
+        if how == "joint nonsense":
+            outputs[1].columns["energy"][:] = np.nan
+        return outputs[: 1 if how == "joint length" else None]
+
+
 class Nonsense(Script):
     """Predicts energies that are no numbers."""
 

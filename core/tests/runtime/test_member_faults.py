@@ -114,6 +114,49 @@ class TestPrediction:
         assert [f.remedy for f in out.of(m.Fault)] == ["these samples are not trusted"] * 2
         assert host._faults == {0: 0, 1: 0}
 
+    def test_members_that_can_predict_together_do(self, tmp_path):
+        host, out = predictor(tmp_path, kernel="Joint")
+        host.receive("training/0", m.Weights(1, 4, {"trained": np.array(40.0)}))
+        answer = predict(host, out, n=2)
+        assert [o.columns["energy"].tolist() for o in answer.outputs] == [[100.0] * 2, [140.0] * 2]
+        assert answer.versions == (0, 4)
+        assert out.of(m.Fault) == []
+
+    @pytest.mark.parametrize(
+        ("fails", "what"),
+        [
+            ("together", "ArithmeticError: too many at once"),
+            ("joint length", "SchemaError: predict_together gave 1 predictions of 2 members"),
+        ],
+    )
+    def test_members_that_fail_together_predict_one_by_one(self, tmp_path, fails, what):
+        host, out = predictor(tmp_path, kernel="Joint", fails=fails)
+        answer = predict(host, out, n=2)
+        assert [o.columns["energy"].tolist() for o in answer.outputs] == [[0.0] * 2] * 2
+        fault = out.one(m.Fault)
+        assert (fault.what, fault.remedy) == (what, "the members predict one by one")
+        assert host._faults == {0: 0, 1: 0}
+
+    def test_error_of_one_member_predicted_together_stays_its_own(self, tmp_path, monkeypatch):
+        host, out = predictor(tmp_path, kernel="Joint")
+
+        def always(batch):
+            raise MemoryError("full")
+
+        monkeypatch.setattr(host._members[1], "predict", always)
+        sound, sick = host._members[0], host._members[1]
+        assert broken(predict(host, out)) == [[], []]
+        assert (sound.closed, sick.closed) == (False, True)
+        assert [f.remedy for f in out.of(m.Fault)] == [
+            "the members predict one by one",
+            "member 1 predicts anew with its last weights (1 of 3 in a row)",
+        ]
+
+    def test_nonsense_of_one_member_predicted_together_stays_its_own(self, tmp_path):
+        host, out = predictor(tmp_path, kernel="Joint", fails="joint nonsense")
+        assert broken(predict(host, out, n=2)) == [[], [0, 1]]
+        assert out.one(m.Fault).what.startswith("FloatingPointError: member 1 predicts values that are not finite")
+
     @pytest.mark.parametrize("bad", [np.nan, -np.inf])
     def test_weights_that_are_not_finite_are_refused(self, tmp_path, bad):
         host, out = predictor(tmp_path)

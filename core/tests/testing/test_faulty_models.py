@@ -49,6 +49,12 @@ class SortsItsAnswers(ToyModel):
         return super().predict(batch).take(np.argsort(batch.columns["x"][:, 0]))
 
 
+class TakesTurnsTogether(ToyModel):
+    @classmethod
+    def predict_together(cls, members, batch):
+        return [members[0].predict(batch)] * len(members)
+
+
 class PredictsOneFieldOnly(ToyModel):
     def predict(self, batch):
         return super().predict(batch).pick(["energy"])
@@ -136,6 +142,7 @@ class MeasuresNothing(ToyModel):
         (PredictsOneFieldOnly, "test_empty_batch_gives_an_empty_batch", "of no samples"),
         (SortsItsAnswers, "test_prediction_follows_the_order_of_samples", "the order of samples matters"),
         (SubtractsTheBatchMean, "test_prediction_does_not_depend_on_the_rest_of_the_batch", "other samples"),
+        (TakesTurnsTogether, "test_members_predict_together_as_one_by_one", "otherwise together with others"),
         (LooksAtLabels, "test_other_columns_are_ignored_and_samples_stay_as_they_are", "columns that aren't read"),
         (SharesItsWeights, "test_weights_are_plain_and_a_copy", "changed weights that had been handed out"),
         (PredictsFromTheBuffer, "test_predictor_takes_over_the_trainers_weights", "differs from its trainer"),

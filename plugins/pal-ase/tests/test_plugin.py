@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import subprocess
+import sys
 from pathlib import Path
 from typing import ClassVar
 
@@ -18,13 +20,26 @@ DRIVER = {**FILE, "function": f"{__file__}:test_options_belong_to_their_kernels"
 
 class TestPlugin(PluginContract):
     plugin = "pal_ase.plugin"
-    heavy: ClassVar = (*PluginContract.heavy, "greenlet", "click.testing")
+    heavy: ClassVar = (*PluginContract.heavy, "greenlet", "click.testing", "safetensors", "pal_ase.learning")
     options: ClassVar = {
         "ase.langevin": FILE,
         "ase.verlet": FILE,
         "ase.driver": DRIVER,
         "ase.calculator": {"calculator": "ase.calculators.emt:EMT"},
     }
+
+
+_IMPORTS = """
+import importlib, pkgutil, sys, pal_ase
+for module in pkgutil.walk_packages(pal_ase.__path__, "pal_ase."):
+    if module.name.split(".")[1] not in ("learning", "testing"):
+        importlib.import_module(module.name)
+sys.exit("torch" in sys.modules or "pal_ase.learning_options" not in sys.modules)
+"""
+
+
+def test_nothing_but_learning_imports_torch():
+    assert subprocess.run([sys.executable, "-c", _IMPORTS], check=False).returncode == 0
 
 
 def test_options_belong_to_their_kernels():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import re
 from ast import literal_eval
 from pathlib import Path
@@ -10,6 +11,7 @@ import pytest
 from ase.build import molecule
 from ase_engine import Player, Springs
 from click.testing import CliRunner
+from pal_core.spec import KernelSpec, Role
 
 from pal_ase.check_options import ConsistentOptions, FiniteOptions, FreshOptions, LevelOptions, PlausibleOptions
 from pal_ase.commands import reference
@@ -36,6 +38,28 @@ MODELS = [
 def test_example_prints_what_it_promises(capsys):
     exec(EXAMPLES[0], {})  # noqa: S102 -- our own file
     assert capsys.readouterr().out.strip() == EXAMPLES[0].rsplit("# ", 1)[1].strip()
+
+
+def test_model_learns_and_keeps_the_contract(capsys, tmp_path, monkeypatch):
+    model, contract = EXAMPLES[3:]
+    monkeypatch.syspath_prepend(tmp_path)
+    (tmp_path / "bonds.py").write_text(model)
+    names: dict = {}
+    exec(contract, names)  # noqa: S102 -- our own file
+    bonds = importlib.import_module("bonds")
+    assert capsys.readouterr().out.strip() == model.rsplit("# ", 1)[1].strip()
+    spec = KernelSpec("bonds.committee", Role.MODEL, "bonds:Bonds", "bonds:BondOptions")
+    monkeypatch.setattr(names["TestBonds"], "spec", lambda self: spec)
+    for test, arguments in (
+        ("test_rotated_and_moved_structures_have_the_same_energy", ["molecule"]),
+        ("test_forces_are_the_derivative_of_the_energy", ["crystal"]),
+        ("test_energy_and_forces_are_smooth_where_atoms_come_into_reach", []),
+        ("test_weights_in_a_file_are_all_that_another_member_needs", []),
+    ):
+        subject = names["TestBonds"]()
+        subject.open_workplace(tmp_path)
+        getattr(subject, test)(*arguments)
+    assert bonds.Bonds.kernel == subject.name
 
 
 @pytest.mark.parametrize("k", [1, 2])

@@ -26,22 +26,6 @@ def assert_same_prediction(model, other, data):
         np.testing.assert_array_equal(other.predict(data).columns[name], values)
 
 
-def test_weights_are_all_that_prediction_needs(trained, data):
-    fresh = member(index=5, role="prediction", seed=99)
-    fresh.load(trained.weights())
-    assert_same_prediction(trained, fresh, data)
-
-
-def test_weights_are_copies(data):
-    model = member()
-    model.extend(data, NONE_HELD_OUT)
-    weights = model.weights()
-    kept = {n: v.copy() for n, v in weights.items()}
-    train(model, 1)
-    assert all(np.array_equal(kept[n], weights[n]) for n in kept)
-    assert not np.array_equal(kept["embedding"], model.weights()["embedding"])
-
-
 def test_first_weights_are_those_of_the_member_in_either_role(data):
     trainer, predictor, other = member(2), member(2, "prediction"), member(3, "prediction")
     assert_same_prediction(trainer, predictor, data)
@@ -81,16 +65,3 @@ def test_weights_of_another_precision_are_converted(trained, data):
 def test_weights_of_another_network_are_refused(trained, options, message):
     with pytest.raises(ValueError, match=r"^schnet.committee: " + message):
         member(**options).load(trained.weights())
-
-
-def test_missing_file_is_named(tmp_path):
-    with pytest.raises(
-        FileNotFoundError, match=r"schnet.committee: option weights: there is no file .*none.safetensors"
-    ):
-        member(weights=tmp_path / "none.safetensors")
-
-
-def test_file_that_is_not_safetensors_is_named(tmp_path):
-    (tmp_path / "notes.txt").write_text("hello")
-    with pytest.raises(ValueError, match=r"option weights: .*notes.txt is not a safetensors file"):
-        member(weights=tmp_path / "notes.txt")

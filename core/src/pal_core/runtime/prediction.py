@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
@@ -109,16 +109,33 @@ class PredictionHost(Host):
     # --- predicting, and errors of members
 
     def _predict(self, request: m.Predict) -> None:
-        outputs = [self._output(index, request.batch) for index in self._members]
+        together = self._together(request.batch)
+        outputs = [self._output(i, request.batch, o) for i, o in zip(self._members, together, strict=True)]
         versions = tuple(self._version(index) for index in self._members)
         answer = m.Predicted(request.batch_id, tuple(self._members), versions, tuple(outputs))
         self.post("exchange", answer)
         self.count(predicted=len(request.batch), batches=1)
 
-    def _output(self, index: int, batch: Batch) -> Batch:
+    def _together(self, batch: Batch) -> Sequence[Batch | None]:
+        """What the members predict in one call, if their class has one of its own; None: they are to be asked alone."""
+        members = list(self._members.values())
+        alone: list[Batch | None] = [None] * len(members)
+        kind = type(members[0])
+        if len(members) == 1 or kind.predict_together.__func__ is Model.predict_together.__func__:  # type: ignore[attr-defined]
+            return alone
+        try:
+            found = kind.predict_together(members, batch)
+            if len(found) != len(members):
+                raise SchemaError(f"predict_together gave {len(found)} predictions of {len(members)} members")
+        except Exception as error:
+            self.report(self.kernel_error(error), "the members predict one by one")
+            return alone
+        return found
+
+    def _output(self, index: int, batch: Batch, output: Batch | None) -> Batch:
         """What a member predicts; after an error, what it predicts when begun anew, sample by sample if need be."""
         try:
-            output = self._fit(self._members[index].predict(batch), batch)
+            output = self._fit(self._members[index].predict(batch) if output is None else output, batch)
         except Exception as error:
             self._restart(index, error)
             output = self._piecewise(index, batch, error)

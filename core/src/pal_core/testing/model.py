@@ -11,7 +11,7 @@ import pytest
 from numpy.typing import NDArray
 
 from pal_core.data import Batch
-from pal_core.kernels import Epoch
+from pal_core.kernels import Epoch, Model
 from pal_core.spec import Role
 from pal_core.testing.base import KernelContract
 from pal_core.testing.helpers import check_state, copied, frozen, same
@@ -140,6 +140,15 @@ class ModelContract(KernelContract, ABC):
         read_only = Batch(labelled.schema, frozen(labelled.columns), labelled.offsets, size=len(labelled))
         self.check_same(model.predict(read_only), wanted, "columns that aren't read matter")
 
+    def test_members_predict_together_as_one_by_one(self) -> None:
+        samples = self.samples()
+        members = [self.make_ready_predictor(), self.make_predictor(1), self.make_predictor(2)]
+        for batch in (samples, samples.slice(0, 1), samples.slice(0, 0)):
+            together = type(members[0]).predict_together(members, batch)
+            assert len(together) == len(members), f"{len(together)} predictions of {len(members)} members"
+            for member, found in zip(members, together, strict=True):
+                self.check_same(found, member.predict(batch), "a member predicts otherwise together with others")
+
     def test_weights_are_plain_and_a_copy(self) -> None:
         trainer = self.make_trainer()
         self.pull(trainer, 1)
@@ -203,18 +212,50 @@ class ModelContract(KernelContract, ABC):
 
     def test_held_out_labels_are_not_trained_on(self) -> None:
         labelled = self.labelled()
-        held_out, columns = self.validation(labelled), copied(labelled.columns)
-        altered = Batch(labelled.schema, columns, labelled.offsets, size=len(labelled))
-        learned = [name for name in self.interface().labels if columns[name].dtype.kind == "f"]
-        for i in np.flatnonzero(held_out):
-            for name in learned:
-                altered[int(i)][name][...] += 1.0
         trained = []
-        for batch in (labelled, altered):
+        for batch in (labelled, self._altered(labelled, np.flatnonzero(self.validation(labelled)))):
             trainer = self.make_trainer(batch=batch)
             self.pull(trainer, 1)
             trained.append(trainer.predict(self.samples()))
         self.check_same(trained[1], trained[0], "labels of held-out samples change the first epoch")
+
+    def _altered(self, labelled: Batch, rows: NDArray[np.int64]) -> Batch:
+        """The same samples, those at `rows` with other labels."""
+        out = Batch(labelled.schema, copied(labelled.columns), labelled.offsets, size=len(labelled))
+        for i in rows:
+            for name in self.interface().labels:
+                if out.columns[name].dtype.kind == "f":
+                    out[int(i)][name][...] += 1.0
+        return out
+
+    def _chooser(self, batch: Batch) -> Any:
+        """A trainer that uses two thirds of its samples."""
+        trainer = self.make_trainer(batch=batch)
+        if type(trainer).use is Model.use:
+            pytest.skip(f"{self.name} uses all samples (it has no method use)")
+        trainer.use(np.flatnonzero(np.arange(len(batch)) % 3 != 1))
+        return trainer
+
+    def test_samples_that_are_not_in_use_are_neither_trained_on_nor_measured(self) -> None:
+        labelled = self.labelled()
+        found = []
+        for batch in (labelled, self._altered(labelled, np.arange(1, len(labelled), 3))):
+            trainer = self._chooser(batch)
+            metrics = [dict(epoch.metrics) for epoch in self.pull(trainer, 2)]
+            found.append((trainer.predict(self.samples()), metrics))
+        self.check_same(found[1][0], found[0][0], "labels of samples that are not in use matter")
+        assert found[1][1] == found[0][1], "labels of samples that are not in use change the metrics"
+
+    def test_samples_in_use_are_part_of_the_snapshot(self) -> None:
+        self.needs("snapshot")
+        trainer = self._chooser(self.labelled())
+        self.pull(trainer, 2)
+        state = copied(trainer.snapshot())
+        twin = self.make_trainer()
+        twin.restore(state)
+        for model in (trainer, twin):
+            self.pull(model, 2)
+        self._check_twins(twin, trainer)
 
     def test_training_goes_on_with_new_data(self) -> None:
         first, second = self.labelled().split([len(self.labelled()) // 2, -(-len(self.labelled()) // 2)])

@@ -29,15 +29,20 @@ References
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, field
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
-from pal_schnet.graph import Graph
+from pal_ase.learning.graph import Graph
+from pal_ase.learning.network import Evaluation, Network
 from pal_schnet.parameters import Layer, Parameters
 
-__all__ = ["Evaluation", "evaluate", "gradient", "radial_basis"]
+__all__ = ["SchnetNetwork", "radial_basis"]
 
 Ends = tuple[Tensor, Tensor]
 """A per-atom quantity at the first and at the second atom of every pair."""
@@ -81,38 +86,62 @@ class _Tangent:
 
 
 @dataclass(slots=True)
-class Evaluation:
-    """Result of `evaluate`.
+class _Trace:
+    """What `_forward_backward` leaves behind for `_gradient`."""
 
-    Parameters
-    ----------
-    energies : Tensor, shape (atoms,)
-        Energy of every atom, in units of the network.
-    slopes : Tensor, shape (pairs,)
-        Derivative of the total energy with respect to every distance, per Å.
-    """
-
-    energies: Tensor
-    slopes: Tensor
     phi: Tensor
     phi_slope: Tensor
     x: Tensor
     a: Activation
     h_bar: Tensor
-    forward: list[_Forward] = field(default_factory=list)
-    backward: list[_Backward] = field(default_factory=list)
+    forward: list[_Forward]
+    backward: list[_Backward]
 
 
-def evaluate(parameters: Parameters, graph: Graph, training: bool = False) -> Evaluation:
-    """Atomic energies and their slopes with respect to the distances.
+class SchnetNetwork(Network):
+    """SchNet with its parameters.
 
     Parameters
     ----------
     parameters : Parameters
-    graph : Graph
-    training : bool
-        Whether `gradient` will follow.
+        Kept, not copied.
     """
+
+    def __init__(self, parameters: Parameters) -> None:
+        self.parameters = parameters
+        self.flat = parameters.flat
+        self._out: Parameters | None = None
+
+    def evaluate(self, graph: Graph, training: bool = False) -> Evaluation:
+        """Atomic energies; pulls lie along the pairs, since distances are the only geometry."""
+        energies, slopes, trace = _evaluate(self.parameters, graph, training)
+        return Evaluation(energies, graph.direction * slopes.unsqueeze(-1), trace if training else None)
+
+    def gradient(
+        self, graph: Graph, evaluation: Evaluation, energies_bar: Tensor, pulls_bar: Tensor, out: Tensor
+    ) -> None:
+        """Gradient of a loss with respect to all parameters."""
+        if self._out is None or self._out.flat is not out:
+            self._out = self.parameters.like(out)
+        slopes_bar = (pulls_bar * graph.direction).sum(-1)
+        _gradient(self.parameters, graph, evaluation.memory, bars=(energies_bar, slopes_bar), out=self._out)
+
+    def copy(self) -> SchnetNetwork:
+        """The same numbers in memory of their own."""
+        return SchnetNetwork(self.parameters.like(self.flat.clone()))
+
+    def state(self) -> dict[str, NDArray[Any]]:
+        """All parameters by name."""
+        return {n: t.cpu().numpy().copy() for n, t in self.parameters.named.items()}
+
+    def load(self, state: Mapping[str, NDArray[Any]]) -> None:
+        """Copy into the parameters."""
+        for name, tensor in self.parameters.named.items():
+            tensor.copy_(torch.from_numpy(np.array(state[name])))
+
+
+def _evaluate(parameters: Parameters, graph: Graph, training: bool) -> tuple[Tensor, Tensor, _Trace]:
+    """Atomic energies, and the derivatives of their sum with respect to the distances."""
     p = parameters
     phi, phi_slope = radial_basis(graph.distance, p.architecture.basis, p.architecture.cutoff)
     x = p.embedding.index_select(0, graph.numbers)
@@ -128,7 +157,7 @@ def evaluate(parameters: Parameters, graph: Graph, training: bool = False) -> Ev
     h_bar = a[1] * p.energy
     backward, phi_bar = _backward(p, graph, forward, h_bar @ p.readout.T, training)
     slopes = torch.linalg.vecdot(phi_bar, phi_slope)
-    return Evaluation(a[0] @ p.energy, slopes, phi, phi_slope, x, a, h_bar, forward, backward)
+    return a[0] @ p.energy, slopes, _Trace(phi, phi_slope, x, a, h_bar, forward, backward)
 
 
 def _backward(
@@ -152,47 +181,28 @@ def _backward(
     return out[::-1], phi_bar
 
 
-def gradient(
-    parameters: Parameters,
-    graph: Graph,
-    evaluation: Evaluation,
-    *,
-    energy_weights: Tensor,
-    slope_weights: Tensor,
-    out: Parameters,
+def _gradient(
+    parameters: Parameters, graph: Graph, trace: _Trace, *, bars: tuple[Tensor, Tensor], out: Parameters
 ) -> None:
-    """Gradient of a loss with respect to all parameters.
-
-    Parameters
-    ----------
-    parameters, graph
-        Those of the evaluation.
-    evaluation : Evaluation
-        Of ``evaluate(parameters, graph, training=True)``.
-    energy_weights : Tensor, shape (atoms,)
-        Derivative of the loss with respect to every atomic energy.
-    slope_weights : Tensor, shape (pairs,)
-        Derivative of the loss with respect to every slope.
-    out : Parameters
-        Is overwritten by the gradient.
-    """
-    p, e, g = parameters, evaluation, out
+    """Gradient of a loss, given its derivatives with respect to atomic energies and slopes, into `out`."""
+    p, e, g = parameters, trace, out
+    energies_bar, slopes_bar = bars
     g.flat.zero_()
-    phi_dot = e.phi_slope * slope_weights.unsqueeze(-1)
+    phi_dot = e.phi_slope * slopes_bar.unsqueeze(-1)
     tangents, x_dot = _tangents(p, graph, e, phi_dot)
     h_dot = x_dot @ p.readout
-    torch.addmv((e.a[1] * h_dot).sum(0), e.a[0].T, energy_weights, out=g.energy)
-    h_adj = energy_weights.unsqueeze(-1) * e.h_bar + e.a[2] * h_dot * p.energy
+    torch.addmv((e.a[1] * h_dot).sum(0), e.a[0].T, energies_bar, out=g.energy)
+    h_adj = energies_bar.unsqueeze(-1) * e.h_bar + e.a[2] * h_dot * p.energy
     g.readout.addmm_(e.x.T, h_adj).addmm_(x_dot.T, e.h_bar)
     g.readout_bias.copy_(h_adj.sum(0))
     x_adj = h_adj @ p.readout.T
     for t in reversed(range(len(p.layers))):
-        trace = e.forward[t], e.backward[t], tangents[t]
-        x_adj = _layer_gradient(p.layers[t], g.layers[t], graph, phi=(e.phi, phi_dot), trace=trace, x_adj=x_adj)
+        layer = e.forward[t], e.backward[t], tangents[t]
+        x_adj = _layer_gradient(p.layers[t], g.layers[t], graph, phi=(e.phi, phi_dot), trace=layer, x_adj=x_adj)
     g.embedding.index_add_(0, graph.numbers, x_adj)
 
 
-def _tangents(p: Parameters, graph: Graph, e: Evaluation, phi_dot: Tensor) -> tuple[list[_Tangent], Tensor]:
+def _tangents(p: Parameters, graph: Graph, e: _Trace, phi_dot: Tensor) -> tuple[list[_Tangent], Tensor]:
     """Derivatives of all values along ``phi_dot``."""
     out = []
     x: Tensor | None = None

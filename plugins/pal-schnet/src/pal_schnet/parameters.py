@@ -9,10 +9,9 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-__all__ = ["Architecture", "Layer", "Parameters"]
+from pal_ase.elements import ELEMENTS
 
-ELEMENTS = 119
-"""Rows of the embedding: atomic numbers 0 to 118."""
+__all__ = ["Architecture", "Layer", "Parameters"]
 
 
 @dataclass(frozen=True)

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from pal_schnet.reference import fit_references, reference_energies
+from pal_ase.learning.references import fit_references, reference_energies
 
 
 def dataset(*formulas):

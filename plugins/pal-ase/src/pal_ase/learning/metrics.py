@@ -6,7 +6,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from pal_schnet.objective import Targets
+from pal_ase.learning.objective import Targets
 
 __all__ = ["Sums"]
 
@@ -29,10 +29,11 @@ class Sums:
         """Mean loss per sample."""
         return float(self.values[0] / max(1.0, self.values[3]))
 
-    def errors(self, prefix: str = "") -> dict[str, float]:
-        """Mean absolute errors: energy per sample, eV; force components, eV/Å."""
+    def metrics(self, prefix: str = "") -> dict[str, float]:
+        """Loss, and mean absolute errors: energy per sample, eV; force components, eV/Å."""
         _, energy, forces, samples, components = self.values
         return {
+            f"{prefix}loss": self.loss,
             f"{prefix}energy_mae": float(energy / max(1.0, samples)),
             f"{prefix}forces_mae": float(forces / max(1.0, components)),
         }

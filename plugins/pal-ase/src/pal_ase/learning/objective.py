@@ -1,4 +1,4 @@
-"""From the network's energies and slopes to physical ones, and the loss on them with its derivatives."""
+"""From the network's energies and pulls to physical quantities, and the loss on them with its derivatives."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from pal_schnet.graph import Graph
-from pal_schnet.network import Evaluation
+from pal_ase.learning.graph import Graph
+from pal_ase.learning.network import Evaluation
 
 __all__ = ["Cotangents", "Targets", "Weights", "loss", "physical"]
 
@@ -46,27 +46,26 @@ class Weights:
 
 @dataclass(frozen=True)
 class Cotangents:
-    """Derivatives of a loss with respect to the network's atomic energies and slopes."""
+    """Derivatives of a loss with respect to the network's atomic energies and pulls."""
 
     energies: Tensor
-    slopes: Tensor
+    pulls: Tensor
 
 
 def physical(evaluation: Evaluation, graph: Graph, scale: float, stress: bool) -> Targets:
     """Energies, forces and virials from what the network gives, in units of `scale` eV."""
     energy = torch.zeros(len(graph), dtype=torch.float64, device=graph.numbers.device)
     energy.index_add_(0, graph.sample, evaluation.energies.double())
-    pull = graph.direction * (evaluation.slopes * scale).unsqueeze(-1)
+    pull = evaluation.pulls * scale
     forces = pull.new_zeros((len(graph.numbers), 3)).index_add_(0, graph.first, pull)
     forces.index_add_(0, graph.second, pull, alpha=-1)
     return Targets(energy * scale, forces, _virial(pull, graph) if stress else None)
 
 
 def _virial(pull: Tensor, graph: Graph) -> Tensor:
-    vectors = graph.direction * graph.distance.unsqueeze(-1)
-    each = (pull.unsqueeze(2) * vectors.unsqueeze(1)).view(-1, 9)
-    out = each.new_zeros((len(graph), 9)).index_add_(0, graph.sample[graph.first], each)
-    return out.view(-1, 3, 3) * (graph.volume > 0)[:, None, None]
+    each = (pull.unsqueeze(2) * graph.vectors.unsqueeze(1)).view(-1, 9)
+    out = each.new_zeros((len(graph), 9)).index_add_(0, graph.sample[graph.first], each).view(-1, 3, 3)
+    return out * (graph.volume > 0)[:, None, None]
 
 
 def loss(
@@ -104,11 +103,9 @@ def loss(
         virial_value, virial_bar = _smoothed(error, share * weights.stress)
         value = value + virial_value
         strain = (virial_bar.view(-1, 3, 3) / atoms[:, None, None])[graph.sample[graph.first]]
-        vectors = graph.direction * graph.distance.unsqueeze(-1)
-        pair_bar = pair_bar + torch.einsum("pxy,py->px", strain, vectors)
-    slopes = (pair_bar * graph.direction).sum(-1) * scale
+        pair_bar = pair_bar + torch.einsum("pxy,py->px", strain, graph.vectors)
     energies = (energy_bar[:, 0] / atoms * scale)[graph.sample]
-    return value + force_value, Cotangents(energies, slopes)
+    return value + force_value, Cotangents(energies, pair_bar * scale)
 
 
 def _smoothed(error: Tensor, weight: Tensor) -> tuple[Tensor, Tensor]:

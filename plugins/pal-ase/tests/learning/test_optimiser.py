@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from pal_schnet.optimiser import Optimiser, Plateau
+from pal_ase.learning.optimiser import Optimiser, Plateau
 
 
 def gradients(count, size=7):
@@ -13,7 +13,7 @@ def gradients(count, size=7):
 
 def make(size=7, clip=1e9, weight_decay=0.0, ema=0.9):
     start = torch.linspace(-1, 1, size, dtype=torch.float64)
-    return Optimiser(start.clone(), clip, weight_decay, ema), start
+    return Optimiser(start.clone(), start.clone(), clip, weight_decay, ema), start
 
 
 def test_steps_are_those_of_torch_adamw():

@@ -6,8 +6,8 @@ from ase import Atoms
 from ase.build import bulk, fcc111, molecule
 from ase.neighborlist import neighbor_list
 
-import pal_schnet.neighbours as module
-from pal_schnet.neighbours import half_pairs, ranges
+import pal_ase.learning.neighbours as module
+from pal_ase.learning.neighbours import half_pairs, ranges
 
 
 def pairs_of(images, cutoff):

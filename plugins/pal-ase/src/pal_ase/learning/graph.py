@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
@@ -11,14 +12,11 @@ from numpy.typing import NDArray
 from pal_core.data import Batch
 from torch import Tensor
 
-from pal_schnet.neighbours import half_pairs, ranges
+from pal_ase.learning.neighbours import half_pairs, ranges
 
 __all__ = ["Graph", "build"]
 
 Ints = NDArray[np.int64]
-
-_PAIRS = 16_384
-"""Pairs evaluated together: larger tensors would not fit the cache of a CPU."""
 
 
 @dataclass(frozen=True)
@@ -39,6 +37,8 @@ class Graph:
         Unit vector from the first atom to the second; zero where they coincide.
     volume : Tensor, shape (n,)
         Of the cell, Å³; zero without periodicity.
+    charge, multiplicity : Tensor of int64, shape (n,)
+        Total charge, e, and spin multiplicity 2S + 1; 0 and 1 where samples don't say.
     atom_offsets, pair_offsets : ndarray of int64, shape (n + 1,)
         Sample k owns atoms ``atom_offsets[k]:atom_offsets[k + 1]``; pairs likewise.
     """
@@ -50,12 +50,19 @@ class Graph:
     distance: Tensor
     direction: Tensor
     volume: Tensor
+    charge: Tensor
+    multiplicity: Tensor
     atom_offsets: Ints
     pair_offsets: Ints
 
     def __len__(self) -> int:
         """Number of samples."""
         return len(self.atom_offsets) - 1
+
+    @property
+    def vectors(self) -> Tensor:
+        """From the first atom of each pair to the second, Å; shape (pairs, 3)."""
+        return self.direction * self.distance.unsqueeze(-1)
 
     def slice(self, start: int, stop: int) -> Graph:
         """Samples ``start:stop``; what needn't be renumbered is a view."""
@@ -69,23 +76,25 @@ class Graph:
             self.distance[p:q],
             self.direction[p:q],
             self.volume[start:stop],
+            self.charge[start:stop],
+            self.multiplicity[start:stop],
             self.atom_offsets[start : stop + 1] - a,
             self.pair_offsets[start : stop + 1] - p,
         )
 
-    def piece_sizes(self) -> Ints:
-        """Numbers of successive samples that can be evaluated together in a bounded amount of memory."""
+    def piece_sizes(self, pairs: int) -> Ints:
+        """Numbers of successive samples that have at most so many pairs together, or are single ones."""
         edges = [0]
         while edges[-1] < len(self):
-            limit = self.pair_offsets[edges[-1]] + _PAIRS
+            limit = self.pair_offsets[edges[-1]] + pairs
             edges.append(max(edges[-1] + 1, int(np.searchsorted(self.pair_offsets, limit, "right")) - 1))
         sizes: Ints = np.diff(edges).astype(np.int64)
         return sizes
 
-    def pieces(self) -> Iterator[Graph]:
+    def pieces(self, pairs: int) -> Iterator[Graph]:
         """The graph cut between samples by `piece_sizes`."""
         stop = 0
-        for size in self.piece_sizes():
+        for size in self.piece_sizes(pairs):
             start, stop = stop, stop + int(size)
             yield self if size == len(self) else self.slice(start, stop)
 
@@ -97,6 +106,7 @@ class Graph:
         atom_offsets, pair_offsets = _offsets(sizes), _offsets(degrees)
         shift = torch.from_numpy(np.repeat(atom_offsets[:-1] - self.atom_offsets[order], degrees)).to(device)
         rows, pair_rows = torch.from_numpy(atoms).to(device), torch.from_numpy(pairs).to(device)
+        samples = torch.from_numpy(order).to(device)
         graph = Graph(
             self.numbers[rows],
             torch.from_numpy(np.repeat(np.arange(len(order)), sizes)).to(device),
@@ -104,7 +114,9 @@ class Graph:
             self.second[pair_rows] + shift,
             self.distance[pair_rows],
             self.direction[pair_rows],
-            self.volume[torch.from_numpy(order).to(device)],
+            self.volume[samples],
+            self.charge[samples],
+            self.multiplicity[samples],
             atom_offsets,
             pair_offsets,
         )
@@ -121,6 +133,8 @@ class Graph:
             torch.cat([self.distance, other.distance]),
             torch.cat([self.direction, other.direction]),
             torch.cat([self.volume, other.volume]),
+            torch.cat([self.charge, other.charge]),
+            torch.cat([self.multiplicity, other.multiplicity]),
             np.concatenate([self.atom_offsets, other.atom_offsets[1:] + atoms]),
             np.concatenate([self.pair_offsets, other.pair_offsets[1:] + pairs]),
         )
@@ -132,7 +146,8 @@ def build(batch: Batch, cutoff: float, dtype: torch.dtype, device: torch.device)
     Parameters
     ----------
     batch : Batch
-        With the columns numbers, positions, cell and pbc of `pal_ase.schema.SAMPLE`.
+        With the columns numbers, positions, cell and pbc of `pal_ase.schema.SAMPLE`; charge and multiplicity are read
+        where they are there.
     cutoff : float
         Å.
     dtype : torch.dtype
@@ -154,9 +169,16 @@ def build(batch: Batch, cutoff: float, dtype: torch.dtype, device: torch.device)
         torch.from_numpy(distance).to(device, dtype),
         torch.from_numpy(direction).to(device, dtype),
         torch.from_numpy(volume).to(device, dtype),
+        _whole(columns.get("charge"), 0, len(batch)).to(device),
+        _whole(columns.get("multiplicity"), 1, len(batch)).to(device),
         offsets,
         np.searchsorted(first, offsets),
     )
+
+
+def _whole(values: NDArray[Any] | None, missing: int, size: int) -> Tensor:
+    """A column of whole numbers, `missing` where there is none."""
+    return torch.from_numpy(np.full(size, missing, np.int64) if values is None else values.astype(np.int64))
 
 
 def _rows(offsets: Ints, order: Ints) -> tuple[Ints, Ints]:

@@ -25,6 +25,8 @@ class Optimiser:
     ----------
     flat : Tensor, shape (size,)
         The weights; changed in place.
+    average : Tensor, shape (size,)
+        Their average, equal to them at first; changed in place.
     clip : float
         Gradients of a larger norm are scaled down to it.
     weight_decay : float
@@ -36,10 +38,9 @@ class Optimiser:
     .. [1] I. Loshchilov, F. Hutter, ICLR (2019), arXiv:1711.05101.
     """
 
-    def __init__(self, flat: Tensor, clip: float, weight_decay: float, ema: float) -> None:
-        self.flat = flat
+    def __init__(self, flat: Tensor, average: Tensor, clip: float, weight_decay: float, ema: float) -> None:
+        self.flat, self.average = flat, average
         self.clip, self.weight_decay, self.ema = clip, weight_decay, ema
-        self.average = flat.clone()
         self.first, self.second = torch.zeros_like(flat), torch.zeros_like(flat)
         self.steps = 0
 
@@ -57,10 +58,9 @@ class Optimiser:
         self.flat.addcdiv_(self.first, size, value=-rate / (1 - _BETAS[0] ** self.steps))
         self.average.lerp_(self.flat, 1 - min(self.ema, self.steps / (self.steps + 10)))
 
-    def reset(self, flat: Tensor) -> None:
-        """Start anew from other weights."""
-        self.flat.copy_(flat)
-        self.average.copy_(flat)
+    def reset(self) -> None:
+        """Start anew from the average."""
+        self.flat.copy_(self.average)
         self.first.zero_()
         self.second.zero_()
         self.steps = 0

@@ -1,0 +1,1 @@
+"""What plugins with interatomic potentials share: data, training, prediction. Needs ``pal-ase[torch]``."""
