@@ -67,6 +67,17 @@ def test_kernels_that_do_not_fit_name_each_other(problems, toy, tmp_path):
     ]
 
 
+@pytest.mark.parametrize("pair", [("gradient", "energy"), ("energy", "forces")])
+def test_covariance_that_nothing_predicts_is_refused(pair, problems, toy, tmp_path):
+    (tmp_path / "a.xyz").touch()
+    toy["generator"] = {"kernel": "fake.correlator", "options": {"structure": "a.xyz", "pair": list(pair)}}
+    (problem,) = (p for p in problems(toy) if "covariance" in p)
+    assert problem == (
+        "generator.kernel: found predictions of model 'pal.toy-model' with energy float64(), gradient float64(2), "
+        f"expected a number {pair[0]} and a field {pair[1]}, whose covariance generator 'fake.correlator' reads"
+    )
+
+
 def test_model_and_oracle_that_cannot_read_the_samples(problems, toy, tmp_path):
     (tmp_path / "mine.py").write_text(
         "from pal_core.data import Field, Schema\n"
