@@ -64,7 +64,8 @@ def test_walker_hears_the_covariances_that_it_reads(tmp_path):
 
 def test_walkers_know_how_many_they_are(tmp_path):
     host, _ = counters(tmp_path, walkers=3)
-    assert [(w.kernel.context.index, w.kernel.context.count) for w in host._walkers.values()] == [(0, 3), (1, 3), (2, 3)]
+    contexts = [w.kernel.context for w in host._walkers.values()]
+    assert [(c.index, c.count) for c in contexts] == [(0, 3), (1, 3), (2, 3)]
 
 
 def test_nothing_is_proposed_before_walkers_may_explore(tmp_path):
