@@ -1,9 +1,9 @@
 """Lists of structures dealt to walkers, which take the next one when they have finished theirs.
 
-Walkers are independent: they live in different processes, finish their jobs at different times and are restored one by
-one. So what a walker takes must follow from what it alone knows: its number, how many walkers there are, and how many
-jobs it has done. Walker *i* of *W* takes the places *i*, *i + W*, *i + 2W*, … of the list: every structure is taken once
-before one is taken twice, and nothing has to be asked for, written down or made up after a crash.
+Walkers are independent: they live in different processes, finish their jobs at different times and are restored one
+by one. So what a walker takes must follow from what it alone knows: its number, how many walkers there are, and how
+many jobs it has done. Walker *i* of *W* takes the places *i*, *i + W*, *i + 2W*, … of the list: every structure is
+taken once before one is taken twice, and nothing has to be asked for, written down or made up after a crash.
 """
 
 from __future__ import annotations

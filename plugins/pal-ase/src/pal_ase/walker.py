@@ -203,10 +203,13 @@ class Walker(Generator):
             return None
         atoms = self._prepare(trusted)
         talk = Conversation(lambda: self._run(atoms))
-        atoms.calc = InsideOutCalculator(talk, "stress" in self._needed)
+        atoms.calc = self._calculator(talk)
         self._equip(atoms)
         self._talk = talk
         return talk.start()
+
+    def _calculator(self, talk: Conversation) -> InsideOutCalculator:
+        return InsideOutCalculator(talk, "stress" in self._needed)
 
     def _equip(self, atoms: Atoms) -> None:
         """Last touch before the ASE code starts, with the calculator in place."""
