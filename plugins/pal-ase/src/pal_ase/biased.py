@@ -48,7 +48,7 @@ class BiasedCalculator(InsideOutCalculator):
         if feedback is None:
             raise RuntimeError("a prediction was answered without feedback")
         energy = float(feedback.mean["energy"])
-        forces = self.results["forces"]
+        forces = np.array(feedback.mean["forces"], np.float64)
         for bias in self._biases:
             more, pull = bias.evaluate(self.atoms, feedback, self._time())
             energy += more
