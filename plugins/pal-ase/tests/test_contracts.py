@@ -6,6 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import ClassVar
 
+import ase_engine
 import drivers
 from ase.build import molecule
 from ase.io import write
@@ -52,6 +53,15 @@ class TestBiasedMd(Ethanol):
     def feedback(self, sample):
         found = super().feedback(sample)
         return replace(found, covariance={("energy", "forces"): 0.01 * found.mean["forces"]})
+
+
+class TestSampler(Ethanol):
+    name = "ase.sampler"
+    extra: ClassVar = {
+        "samples": 3,
+        "modes": {"weight": 0.5, "reference": {"calculator": f"{ase_engine.__file__}:FreshEMT"}},
+        "transfer": {"atoms": [[1, 7, 0]]},
+    }
 
 
 class TestDriver(Ethanol):

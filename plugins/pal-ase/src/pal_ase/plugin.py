@@ -44,6 +44,14 @@ def pal_kernels() -> Iterable[KernelSpec]:
             exact,
         ),
         KernelSpec(
+            "ase.sampler",
+            Role.GENERATOR,
+            "pal_ase.sampler:Sampler",
+            "pal_ase.sampler_options:SamplerOptions",
+            "structures without dynamics: normal modes, placements of two fragments, transfers of an atom",
+            exact,
+        ),
+        KernelSpec(
             "ase.driver",
             Role.GENERATOR,
             "pal_ase.driver:DriverWalker",
