@@ -138,6 +138,16 @@ def test_untrained_model_without_training_is_a_warning(host, toy, tmp_path):
     )
 
 
+def test_single_member_has_no_covariances(problems, toy, tmp_path):
+    (tmp_path / "a.xyz").touch()
+    toy["generator"] = {"kernel": "fake.correlator", "options": {"structure": "a.xyz", "pair": ["energy", "gradient"]}}
+    toy["model"]["members"] = 1
+    assert (
+        "model.members: found 1, expected at least 2, since generator 'fake.correlator' with these options compares "
+        "members"
+    ) in problems(toy)
+
+
 def test_single_member_has_no_threshold(problems, host, toy, tmp_path):
     toy["model"]["members"] = 1
     assert problems(toy) == [
