@@ -97,6 +97,21 @@ def test_next_job_begins_without_hills_at_time_zero_and_tells_the_work(make, eth
     assert player.stop == Stop("20 steps made")
 
 
+def test_hills_are_written_at_the_end_of_a_job_and_of_the_run(make, ethanol, tmp_path):
+    turning = {"dihedral": [8, 2, 1, 0], "width": 15}
+    hills = {**HILLS, "variables": [*HILLS["variables"], turning]}
+    walker = make(2, metadynamics=hills, steps=10, jobs=2)
+    player = Player(walker, Springs(ethanol.positions))
+    player.play(18)
+    kept = walker.biases[1].centres[-1] * [1, 180 / np.pi]
+    walker.close()
+    files = sorted((tmp_path / "run" / "hills").iterdir())
+    assert [f.name for f in files] == ["walker-002-job-000.txt", "walker-002-job-001.txt"]
+    assert files[0].read_text().splitlines()[0] == "# distance dihedral width_of_distance width_of_dihedral height"
+    np.testing.assert_allclose(np.loadtxt(files[0])[:, 2:], [[0.1, 15, 0.05]] * 2)
+    np.testing.assert_allclose(np.loadtxt(files[1]), [*kept, 0.1, 15, 0.05], rtol=1e-7)
+
+
 def test_well_tempered_hills_shrink_by_the_bias_below_them(make, ethanol):
     walker = make(
         metadynamics={**HILLS, "every": 1, "bias_factor": 3, "variables": [{"distance": [0, 1], "width": 50}]}

@@ -17,8 +17,9 @@ from pal_ase.bias_options import (
     UncertaintyOptions,
 )
 from pal_ase.biased import BiasedWalker
-from pal_ase.biases import Metadynamics, Restraint, UncertaintyBias
+from pal_ase.biases import Restraint, UncertaintyBias
 from pal_ase.codec import atoms_to_sample
+from pal_ase.metadynamics import Metadynamics
 
 KT = units.kB * 300
 

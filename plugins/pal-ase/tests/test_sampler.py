@@ -136,7 +136,7 @@ def test_environment_is_displaced_along_with_a_transfer(make, complex_):
     others = np.delete(np.arange(12), 2)
     spread = (found[:, others] - complex_.positions[others]).std(axis=(0, 2))
     assert (spread > 0.005).all()
-    assert (spread < 0.6).all()
+    assert (spread < 1.0).all()
 
 
 def _published():

@@ -12,9 +12,10 @@ from pal_core.errors import PalError
 from pal_core.kernels import Context, Feedback, Sample, State
 
 from pal_ase.bias_options import BiasedOptions
-from pal_ase.biases import Bias, Metadynamics, Restraint, UncertaintyBias
+from pal_ase.biases import Bias, Restraint, UncertaintyBias
 from pal_ase.dynamics import LangevinWalker
 from pal_ase.inside_out import Conversation, InsideOutCalculator
+from pal_ase.metadynamics import Metadynamics
 from pal_ase.plumed import PlumedBias
 
 __all__ = ["BiasedCalculator", "BiasedWalker"]
@@ -135,12 +136,24 @@ class BiasedWalker(LangevinWalker):
         return super()._prepare(trusted)
 
     def _close_job(self) -> None:
+        self._write_hills()
         super()._close_job()
         work = sum(b.work for b in self.biases if isinstance(b, Restraint) and b.moving)
         if work:
             self.context.note(f"walker {self.context.index}: moving restraints have done {work:.4f} eV of work")
         for bias in self.biases:
             bias.begin()
+
+    def _write_hills(self) -> None:
+        name = f"walker-{self.context.index:03d}-job-{self.counts.runs:03d}.txt"
+        for bias in self.biases:
+            if isinstance(bias, Metadynamics) and len(bias.heights):
+                bias.write(self.context.directory / "hills" / name)
+
+    def close(self) -> None:
+        """Write down the hills so far, and close as all walkers."""
+        self._write_hills()
+        super().close()
 
     def snapshot(self) -> State:
         """As of `ase.langevin`, with the time, the hills and the work so far."""

@@ -1,4 +1,4 @@
-"""Energies added to what the committee predicts: restraints, hills of metadynamics, uncertainty."""
+"""Energies added to what the committee predicts: restraints, and the pull to where its members disagree."""
 
 from __future__ import annotations
 
@@ -14,13 +14,12 @@ from pal_core.kernels import Feedback
 
 from pal_ase.bias_options import (
     ENERGY_WITH_FORCES,
-    MetadynamicsOptions,
     RestraintOptions,
     UncertaintyOptions,
 )
 from pal_ase.variables import Variable
 
-__all__ = ["Bias", "Metadynamics", "Restraint", "UncertaintyBias"]
+__all__ = ["Bias", "Restraint", "UncertaintyBias"]
 
 Floats = NDArray[np.float64]
 
@@ -100,73 +99,6 @@ class Restraint(Bias):
     def restore(self, state: Mapping[str, NDArray[Any]]) -> None:
         """Go on from a snapshot."""
         self.work = float(state["work"])
-
-
-class Metadynamics(Bias):
-    """Gaussian hills on the way of the walker.
-
-    Parameters
-    ----------
-    options : MetadynamicsOptions
-    thermal : float
-        Boltzmann constant times temperature in eV, for well-tempered metadynamics (Barducci, Bussi and Parrinello,
-        Phys. Rev. Lett. 100, 020603 (2008)).
-
-    Attributes
-    ----------
-    centres : ndarray, shape (hills, variables)
-        In Å or rad.
-    heights : ndarray, shape (hills,)
-        In eV.
-    """
-
-    def __init__(self, options: MetadynamicsOptions, thermal: float) -> None:
-        self._variables = [Variable(v) for v in options.variables]
-        pairs = zip(options.variables, self._variables, strict=True)
-        self.widths = np.array([o.width * v.unit for o, v in pairs])
-        self._options = options
-        self._thermal = thermal
-        self.begin()
-
-    def begin(self) -> None:
-        """No hills."""
-        self.centres: Floats = np.empty((0, len(self._variables)))
-        self.heights: Floats = np.empty(0)
-
-    def hills(self, values: Floats) -> tuple[float, Floats]:
-        """Sum of the hills in eV, and its derivatives, shape (variables,), in eV/Å or eV/rad."""
-        away = values - self.centres
-        for k, variable in enumerate(self._variables):
-            away[:, k] = variable.shortest(away[:, k])
-        away /= self.widths
-        parts = self.heights * np.exp(-0.5 * np.einsum("ij,ij->i", away, away))
-        return float(parts.sum()), -(parts @ away) / self.widths
-
-    def evaluate(self, atoms: Atoms, feedback: Feedback, time: int) -> tuple[float, Floats]:
-        """Energy and forces of all hills."""
-        found = [v.evaluate(atoms) for v in self._variables]
-        energy, slopes = self.hills(np.array([value for value, _ in found]))
-        forces = -sum(slope * gradient for slope, (_, gradient) in zip(slopes, found, strict=True))
-        return energy, np.asarray(forces)
-
-    def advance(self, atoms: Atoms, time: int) -> None:
-        """Put the next hill, if it is time."""
-        if time % self._options.every:
-            return
-        here = np.array([v.evaluate(atoms)[0] for v in self._variables])
-        height = self._options.height
-        if self._options.bias_factor is not None:
-            height *= float(np.exp(-self.hills(here)[0] / (self._thermal * (self._options.bias_factor - 1))))
-        self.centres = np.vstack([self.centres, here])
-        self.heights = np.append(self.heights, height)
-
-    def snapshot(self) -> dict[str, NDArray[Any]]:
-        """All hills."""
-        return {"centres": self.centres.copy(), "heights": self.heights.copy()}
-
-    def restore(self, state: Mapping[str, NDArray[Any]]) -> None:
-        """Go on with the hills of a snapshot."""
-        self.centres, self.heights = np.array(state["centres"]), np.array(state["heights"])
 
 
 class UncertaintyBias(Bias):
