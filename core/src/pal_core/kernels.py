@@ -74,6 +74,8 @@ class Context:
         ``"cpu"`` or ``"cuda:0"`` (a rank sees its own GPUs only).
     note : callable
         ``note(text)`` records a sentence in the run's log and store ("walker reset: atoms too close").
+    count : int
+        How many walkers, members or workers of the role the run has; 1 where nobody says.
     """
 
     role: str
@@ -82,6 +84,7 @@ class Context:
     directory: Path = field(default_factory=Path)
     device: str = "cpu"
     note: Callable[[str], None] = _ignore
+    count: int = 1
 
     def rng(self, purpose: str = "") -> np.random.Generator:
         """This kernel's own random stream; prediction and training of a member share it."""
@@ -118,6 +121,9 @@ class Feedback:
         Whether the sample went to the oracle.
     version : int
         Lowest model version in the committee, 0 before any training.
+    covariance : mapping of (str, str) to ndarray
+        Sample covariance over the members (ddof 1, NaN for one member) of each pair of fields in the interface's
+        `covariances`: shape of the second field, product of both units. Views, too.
     """
 
     mean: Mapping[str, NDArray[Any]]
@@ -126,6 +132,7 @@ class Feedback:
     trusted: bool
     selected: bool
     version: int
+    covariance: Mapping[tuple[str, str], NDArray[Any]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

@@ -199,7 +199,10 @@ class Proposals(Message):
 
 @dataclass(frozen=True, slots=True)
 class Verdicts(Message):
-    """Exchange to generator host: the answer to one `Proposals`, sample by sample."""
+    """Exchange to generator host: the answer to one `Proposals`, sample by sample.
+
+    `covariances` has a column for every pair of fields in the interface of the walkers, if there are any.
+    """
 
     seq: int
     mean: Batch
@@ -208,6 +211,7 @@ class Verdicts(Message):
     trusted: Bools
     selected: Bools
     version: int
+    covariances: Batch | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -27,11 +27,15 @@ class Interface:
 
     `learns` is for models (the label fields that training needs; default: `produces`) and for label checks
     (the label fields that they read).
+
+    `covariances` is for generators: pairs of predicted fields, the first of them one number per sample, whose
+    covariance over the committee's members the walker wants beside mean and deviation (`Feedback.covariance`).
     """
 
     consumes: Schema = field(default_factory=Schema)
     produces: Schema = field(default_factory=Schema)
     learns: Schema | None = None
+    covariances: tuple[tuple[str, str], ...] = ()
 
     @property
     def labels(self) -> Schema:

@@ -171,3 +171,27 @@ def test_unknown_reduction_is_refused():
     batch = Batch(Schema([Field("e")]), {"e": [1.0]})
     with pytest.raises(ValueError, match="samples are reduced by max, mean, rms, not by 'median'"):
         reduce_samples(batch, "e", "median")
+
+
+@quick
+@given(committees())
+def test_covariance_is_that_of_every_sample(committee):
+    found = committee.covariances([("energy", "forces"), ("energy", "dipole"), ("energy", "energy")])
+    for i in range(len(committee)):
+        energies = stacked(committee, i, "energy")
+        for column, name in zip(found.schema, ("forces", "dipole", "energy"), strict=True):
+            values = stacked(committee, i, name).reshape(len(energies), -1)
+            here = found[i][column]
+            if len(energies) == 1:
+                assert np.isnan(here).all()
+                continue
+            wanted = [np.cov(energies, component)[0, 1] for component in values.T]
+            scale = 1e-9 * max(np.abs(energies).max() * np.abs(values).max(initial=0.0), 1e-300)
+            np.testing.assert_allclose(here.ravel(), wanted, rtol=1e-9, atol=scale)
+
+
+def test_covariance_has_the_shape_of_the_second_field_and_both_units():
+    schema = Schema([Field("e", "float32", (), "eV"), Field("f", "float32", ("atoms", 3), "eV/Å")])
+    batch = Batch(schema, {"e": np.ones(2), "f": np.ones((3, 3))}, [0, 1, 3])
+    (field,) = Committee([batch, batch]).covariances([("e", "f")]).schema.values()
+    assert str(field) == "covariance of e and f float64(atoms, 3) [eV·eV/Å]"

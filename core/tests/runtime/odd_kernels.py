@@ -194,6 +194,17 @@ class Counter(Generator):
         self.closed = True
 
 
+class CorrelatorOptions(CounterOptions):
+    def interface(self) -> Interface:
+        return Interface(produces=SAMPLE, covariances=(("energy", "gradient"),))
+
+
+class Correlator(Counter):
+    """Wants to know how the members' energies and gradients go together."""
+
+    Options = CorrelatorOptions
+
+
 class Unseeded(Counter):
     """Proposes what nobody can repeat."""
 

@@ -23,7 +23,7 @@ WALKERS = {"generator/0": [0, 1], "generator/1": [2, 3]}
 def exchange(tmp_path):
     """Makes an exchange of two hosts of two walkers and two hosts of one member; what it posts, without the vote."""
 
-    def make(run=None, oracle=True, **options):
+    def make(run=None, oracle=True, generator=None, **options):
         tables = {} if oracle else dict.fromkeys(("oracle", "training", "data", "stop"))
         others = 1 if oracle else None
         setup = make_setup(
@@ -31,6 +31,7 @@ def exchange(tmp_path):
             Processes(1, 2, 2, others, others),
             selection={"kernel": odd("Judge"), "options": options},
             run=run or {},
+            **({"generator": generator} if generator else {}),
             **tables,
         )
         host, out = started(ExchangeHost, setup, "exchange")
@@ -81,6 +82,26 @@ def test_verdicts_go_to_the_walkers_that_proposed_whatever_the_order_of_their_ho
     assert (one.seq, one.mean.columns["energy"].tolist(), one.score.tolist()) == (0, [1, 2], [1, 2])
     assert (other.seq, other.mean.columns["energy"].tolist(), other.score.tolist()) == (1, [3, 4], [3, 4])
     np.testing.assert_array_equal(other.std.columns["gradient"], np.full((2, 2), np.sqrt(0.5)))
+
+
+def test_covariances_go_to_walkers_that_want_them(exchange):
+    host, out = exchange(generator={"kernel": odd("Correlator"), "walkers": 4, "options": {}})
+    propose(host, "generator/0")
+    propose(host, "generator/1")
+    for number, energies in enumerate(([1, 2], [5, 7])):
+        answer(host, number, {0: energies, 1: [3, 2]})
+    (one,), (other,) = out.to("generator/0"), out.to("generator/1")
+    # Energies differ by 2, 0, -2, -5 from the first member to the second, gradients by 1.
+    for verdict, wanted in ((one, [1, 0]), (other, [-1, -2.5])):
+        (column,) = verdict.covariances.columns.values()
+        np.testing.assert_allclose(column, np.outer(wanted, [1, 1]))
+
+
+def test_others_get_none(exchange):
+    host, out = exchange()
+    propose(host, "generator/0")
+    answer(host, 0, {0: [1, 2], 1: [1, 2]})
+    assert out.one(m.Verdicts).covariances is None
 
 
 def test_version_is_the_lowest_of_all_members(exchange):

@@ -12,7 +12,7 @@ from worlds import make_setup, odd, started, work_until
 from pal_core import messages as m
 from pal_core.builtin.schema import LABEL
 from pal_core.data import Batch
-from pal_core.data.committee import as_floats
+from pal_core.data.committee import as_floats, covariance_schema
 from pal_core.runtime.generator import GeneratorHost
 from pal_core.runtime.snapshots import SetReader
 
@@ -46,6 +46,26 @@ def explore(host, out) -> m.Proposals:
 def test_vote_carries_every_walkers_first_sample(tmp_path):
     _, out = counters(tmp_path)
     np.testing.assert_array_equal(out.one(m.Ready).first.columns["x"], [[0, 0], [1, 0], [2, 0]])
+
+
+def test_walker_hears_the_covariances_that_it_reads(tmp_path):
+    setup = make_setup(tmp_path, generator={"kernel": odd("Correlator"), "walkers": 3, "options": {}})
+    host, out = started(GeneratorHost, setup, "generator/0")
+    verdict = verdicts(explore(host, out))
+    schema = covariance_schema(LABEL, [("energy", "gradient")])
+    name = "covariance of energy and gradient"
+    host.receive("exchange", replace(verdict, covariances=Batch(schema, {name: [[1, 2], [3, 4], [5, 6]]})))
+    out.clear()
+    work_until(host, out, m.Proposals)
+    heard = [walker.kernel.heard[-1].covariance for walker in host._walkers.values()]
+    assert [list(c) for c in heard] == [[("energy", "gradient")]] * 3
+    assert [c["energy", "gradient"].tolist() for c in heard] == [[1, 2], [3, 4], [5, 6]]
+
+
+def test_walkers_know_how_many_they_are(tmp_path):
+    host, _ = counters(tmp_path, walkers=3)
+    contexts = [w.kernel.context for w in host._walkers.values()]
+    assert [(c.index, c.count) for c in contexts] == [(0, 3), (1, 3), (2, 3)]
 
 
 def test_nothing_is_proposed_before_walkers_may_explore(tmp_path):

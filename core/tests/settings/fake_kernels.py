@@ -37,6 +37,13 @@ class WalkerOptions(KernelOptions):
         return Interface(consumes=Schema([FORCES]), produces=Schema([POINT]))
 
 
+class CorrelatorOptions(WalkerOptions):
+    pair: tuple[str, str]
+
+    def interface(self) -> Interface:
+        return Interface(produces=Schema([POINT]), covariances=(self.pair,))
+
+
 class OracleOptions(KernelOptions):
     field: str = "energy"
 
@@ -62,6 +69,7 @@ def _spec(name: str, role: Role, options: str) -> KernelSpec:
 def pal_kernels() -> list[KernelSpec]:
     return [
         _spec("fake.walker", Role.GENERATOR, "WalkerOptions"),
+        _spec("fake.correlator", Role.GENERATOR, "CorrelatorOptions"),
         _spec("fake.oracle", Role.ORACLE, "OracleOptions"),
         _spec("fake.broken", Role.ORACLE, "BrokenOptions"),
         _spec("fake.check", Role.CHECK, "CheckOptions"),

@@ -67,6 +67,17 @@ def test_kernels_that_do_not_fit_name_each_other(problems, toy, tmp_path):
     ]
 
 
+@pytest.mark.parametrize("pair", [("gradient", "energy"), ("energy", "forces")])
+def test_covariance_that_nothing_predicts_is_refused(pair, problems, toy, tmp_path):
+    (tmp_path / "a.xyz").touch()
+    toy["generator"] = {"kernel": "fake.correlator", "options": {"structure": "a.xyz", "pair": list(pair)}}
+    (problem,) = (p for p in problems(toy) if "covariance" in p)
+    assert problem == (
+        "generator.kernel: found predictions of model 'pal.toy-model' with energy float64(), gradient float64(2), "
+        f"expected a number {pair[0]} and a field {pair[1]}, whose covariance generator 'fake.correlator' reads"
+    )
+
+
 def test_model_and_oracle_that_cannot_read_the_samples(problems, toy, tmp_path):
     (tmp_path / "mine.py").write_text(
         "from pal_core.data import Field, Schema\n"
@@ -125,6 +136,16 @@ def test_untrained_model_without_training_is_a_warning(host, toy, tmp_path):
         "model: it is neither trained here nor said to be trained; "
         "say model.trained = true if the options name trained weights"
     )
+
+
+def test_single_member_has_no_covariances(problems, toy, tmp_path):
+    (tmp_path / "a.xyz").touch()
+    toy["generator"] = {"kernel": "fake.correlator", "options": {"structure": "a.xyz", "pair": ["energy", "gradient"]}}
+    toy["model"]["members"] = 1
+    assert (
+        "model.members: found 1, expected at least 2, since generator 'fake.correlator' with these options compares "
+        "members"
+    ) in problems(toy)
 
 
 def test_single_member_has_no_threshold(problems, host, toy, tmp_path):

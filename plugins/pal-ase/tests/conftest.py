@@ -18,8 +18,10 @@ def notes() -> list[str]:
 
 @pytest.fixture
 def context(tmp_path: Path, notes: list[str]) -> Callable[..., Context]:
-    def make(index: int = 0, role: str = "generator", seed: int = 3, directory: Path | None = None) -> Context:
-        return Context(role, index, seed, directory or tmp_path / "run", note=notes.append)
+    def make(
+        index: int = 0, role: str = "generator", seed: int = 3, directory: Path | None = None, count: int = 1
+    ) -> Context:
+        return Context(role, index, seed, directory or tmp_path / "run", note=notes.append, count=count)
 
     return make
 

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import ClassVar
 
+import ase_engine
 import drivers
 from ase.build import molecule
 from ase.io import write
@@ -35,6 +37,31 @@ class TestLangevin(Ethanol):
 
 class TestVerlet(Ethanol):
     name = "ase.verlet"
+
+
+class TestBiasedMd(Ethanol):
+    name = "ase.biased-md"
+    extra: ClassVar = {
+        "restraints": [
+            {"distance": [0, 1], "at": 1.5, "stiffness": 20.0, "to": 1.8, "over": 10},
+            {"dihedral": [8, 2, 1, 0], "at": 60, "stiffness": 0.5, "only": "below"},
+        ],
+        "metadynamics": {"variables": [{"angle": [0, 1, 2], "width": 5}], "height": 0.02, "every": 2, "bias_factor": 5},
+        "uncertainty": {"depth": 0.2, "width": 0.01},
+    }
+
+    def feedback(self, sample):
+        found = super().feedback(sample)
+        return replace(found, covariance={("energy", "forces"): 0.01 * found.mean["forces"]})
+
+
+class TestSampler(Ethanol):
+    name = "ase.sampler"
+    extra: ClassVar = {
+        "samples": 3,
+        "modes": {"weight": 0.5, "reference": {"calculator": f"{ase_engine.__file__}:FreshEMT"}},
+        "transfer": {"atoms": [[1, 7, 0]]},
+    }
 
 
 class TestDriver(Ethanol):

@@ -41,9 +41,9 @@ def test_bfgs_asks_for_the_same_geometries_as_without_pal(file, save, context):
     crystal = bulk("Cu", cubic=True)
     crystal.rattle(0.1, seed=2)
     path = save(crystal)
-    player = Player(DriverWalker(_options(path, "relax", file, runs=1), context()))
+    player = Player(DriverWalker(_options(path, "relax", file, jobs=1), context()))
     player.play()
-    assert player.stop == Stop("1 runs made")
+    assert player.stop == Stop("1 jobs done")
 
     seen = []
     atoms = player.walker.structures[0].copy()
@@ -56,7 +56,7 @@ def test_bfgs_asks_for_the_same_geometries_as_without_pal(file, save, context):
 @pytest.mark.parametrize("shared", [True, False])
 def test_neb_asks_for_the_same_geometries_as_without_pal(shared, save, context):
     path = save(drivers.hop_ends()[0], name="hop.traj")  # keeps constraints to the bit
-    options = _options(path, "neb", runs=1, parameters={"shared": shared}, resume_from="start", isolated=0)
+    options = _options(path, "neb", jobs=1, parameters={"shared": shared}, resume_from="start", isolated=0)
     player = Player(DriverWalker(options, context()))
     player.play()
     assert player.stop is not None
@@ -74,9 +74,9 @@ def test_function_runs_again_with_the_next_structure(crystal, save, context):
         images.append(crystal.copy())
         images[-1].rattle(0.03, seed=10 + k)
     path = save(*images)
-    player = Player(DriverWalker(_options(path, "relax", runs=4, parameters={"fmax": 100.0}), context(index=2)))
+    player = Player(DriverWalker(_options(path, "relax", jobs=4, parameters={"fmax": 100.0}), context(index=2)))
     player.play()
-    assert player.stop == Stop("4 runs made")
+    assert player.stop == Stop("4 jobs done")
     expected = [images[k].positions for k in (2, 0, 1, 2)]
     np.testing.assert_allclose(player.positions, expected, atol=1e-7)
 
@@ -126,7 +126,7 @@ def test_stress_reaches_the_function(crystal, save, context, tmp_path):
     )
     crystal.set_cell(crystal.cell * 1.02, scale_atoms=True)
     target = tmp_path / "cell.py:relax_cell"
-    options = DriverOptions(structure=save(crystal), function=target, stress=True, runs=1)
+    options = DriverOptions(structure=save(crystal), function=target, stress=True, jobs=1)
     assert list(options.interface().consumes) == ["energy", "forces", "stress"]
     player = Player(DriverWalker(options, context()), FreshEMT(), stress=True)
     player.play()

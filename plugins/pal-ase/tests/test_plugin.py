@@ -25,6 +25,8 @@ class TestPlugin(PluginContract):
         "ase.langevin": FILE,
         "ase.verlet": FILE,
         "ase.driver": DRIVER,
+        "ase.biased-md": {**FILE, "uncertainty": {"depth": 0.3, "width": 0.01}},
+        "ase.sampler": {**FILE, "transfer": {"atoms": [[0, 1, 2]]}},
         "ase.calculator": {"calculator": "ase.calculators.emt:EMT"},
     }
 

@@ -9,20 +9,34 @@ from pathlib import Path
 
 import pytest
 from ase.build import molecule
+from ase.io import write
 from ase_engine import Player, Springs
 from click.testing import CliRunner
-from pal_core.spec import KernelSpec, Role
+from pal_core.reading import parse_toml
+from pal_core.spec import KernelSpec, Role, load_target
+from toy_committees import Tethers, quick_answer
 
+from pal_ase.bias_options import (
+    BiasedOptions,
+    HillVariableOptions,
+    MetadynamicsOptions,
+    RestraintOptions,
+    UncertaintyOptions,
+)
 from pal_ase.check_options import ConsistentOptions, FiniteOptions, FreshOptions, LevelOptions, PlausibleOptions
 from pal_ase.commands import reference
 from pal_ase.driver import DriverWalker
 from pal_ase.label_options import CalculatorOptions
 from pal_ase.options import DriverOptions, LangevinOptions, VerletOptions
 from pal_ase.plugin import pal_kernels
+from pal_ase.sampler_options import FragmentsOptions, ModesOptions, SamplerOptions, TransferOptions
+from pal_ase.variable_options import VariableOptions
 
 TEXT = (Path(__file__).parents[1] / "README.md").read_text()
 EXAMPLES = re.findall(r"```python\n(.*?)```", TEXT, re.DOTALL)
 MODELS = [
+    BiasedOptions,
+    SamplerOptions,
     DriverOptions,
     LangevinOptions,
     VerletOptions,
@@ -33,6 +47,16 @@ MODELS = [
     LevelOptions,
     PlausibleOptions,
 ]
+TABLES = {
+    VariableOptions: "variable",
+    RestraintOptions: "`restraints`",
+    HillVariableOptions: "`metadynamics.variables`",
+    MetadynamicsOptions: "`metadynamics`",
+    UncertaintyOptions: "`uncertainty`",
+    ModesOptions: "`modes`",
+    FragmentsOptions: "`fragments`",
+    TransferOptions: "`transfer`",
+}
 
 
 def test_example_prints_what_it_promises(capsys):
@@ -72,11 +96,13 @@ def test_functions_walk(k, tmp_path, save, context):
     assert len(player.play(15)) == 15
 
 
-@pytest.mark.parametrize("model", MODELS)
+@pytest.mark.parametrize("model", [*MODELS, *TABLES])
 def test_every_option_stands_in_a_table_with_its_unit_and_default(model):
+    inherited = VariableOptions.model_fields if model is not VariableOptions and model in TABLES else {}
     for name, field in model.model_fields.items():
-        row = re.search(rf"^\| `{name}` \|({_kernel(model)}.*)$", _section(model), re.MULTILINE)[1]
-        cells = [cell.strip(" `") for cell in row.split("|")[:-1]]
+        if name in inherited:
+            continue
+        cells = _row(model, name)
         unit, default = cells[-3], cells[-2]
         assert unit == (field.json_schema_extra or {}).get("unit", ""), name
         words = {"none": None, "false": False, "true": True}
@@ -87,10 +113,19 @@ def test_every_option_stands_in_a_table_with_its_unit_and_default(model):
             assert field.get_default(call_default_factory=True) == value, name
 
 
+def _row(model, name: str) -> list[str]:
+    """Cells of the option's row; options of several kernels or tables have the same names."""
+    rows = re.findall(rf"^\| `{name}` (\|.*)\|$", _section(model), re.MULTILINE)
+    owner = TABLES.get(model) or _kernel(model)
+    (row,) = [row for row in rows if not owner or re.match(rf"\|[^|]*{re.escape(owner)}|\| all \|", row)]
+    return [cell.strip(" `") for cell in row.split("|")]
+
+
 def _kernel(model) -> str:
-    """What the second cell begins with: options of several checks have the same names."""
-    name = model.__name__.removesuffix("Options").lower()
-    return rf" `ase\.{name}` \|" if model.__module__.endswith("check_options") else ""
+    """The kernel that the options belong to, as its name stands in the tables; none for the oracle's, whose do not."""
+    target = f"{model.__module__}:{model.__name__}"
+    (kernel,) = [spec.name for spec in pal_kernels() if spec.options == target]
+    return "" if model is CalculatorOptions else f"`{kernel}`"
 
 
 def _section(model) -> str:
@@ -99,7 +134,25 @@ def _section(model) -> str:
     oracle, checks = rest.split("## Label checks")
     if model is CalculatorOptions:
         return oracle
-    return walkers if hasattr(model.model_fields.get("structure"), "description") else checks
+    return walkers if model in TABLES or "structure" in model.model_fields else checks
+
+
+@pytest.mark.parametrize(("kernel", "model"), [("ase.biased-md", BiasedOptions), ("ase.sampler", SamplerOptions)])
+def test_settings_of_explorers_make_walkers_that_walk(kernel, model, tmp_path, context):
+    (text,) = (t for t in re.findall(r"```toml\n(.*?)```", TEXT, re.DOTALL) if f'kernel = "{kernel}"' in t)
+    methyl = molecule("CH3")
+    methyl.positions += [1.5, 1.5, 1.5]
+    start = molecule("CH4") + methyl
+    write(tmp_path / "methane-methyl.xyz", start)
+    options = parse_toml(text)["generator"]["options"]
+    made = model(**{**options, "structure": tmp_path / "methane-methyl.xyz"})
+    (spec,) = (spec for spec in pal_kernels() if spec.name == kernel)
+    walker = load_target(spec.target)(made, context())
+    feedback = None
+    for _ in range(8):
+        sample = walker.propose(feedback)
+        feedback = quick_answer(sample, [Tethers(start.positions), Tethers(start.positions, 5.1)])
+    assert len(sample["numbers"]) == 9
 
 
 def test_every_kernel_stands_in_the_first_table():

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from pal_core.data.batch import Batch
 from pal_core.data.schema import Field, Schema, SchemaError
 
-__all__ = ["Committee", "Reduction", "as_floats", "reduce_samples"]
+__all__ = ["Committee", "Reduction", "as_floats", "covariance_schema", "reduce_samples"]
 
 Reduction = Literal["max", "mean", "rms"]
 Floats = NDArray[np.float64]
@@ -79,6 +79,35 @@ class Committee:
         """
         return reduce_samples(self.std, field, how)
 
+    def covariance(self, scalar: str, field: str) -> Floats:
+        """Sample covariance over the members (``ddof=1``) of one number per sample with every component of `field`.
+
+        Where one field is the gradient of the other, this is half the gradient of the other's variance.
+
+        Returns
+        -------
+        ndarray of float64, of the shape of `field`'s column
+            In the product of both units; NaN for one member.
+        """
+        pairs = [(m.columns[scalar], m.columns[field]) for m in self.members]
+        of_scalar, of_field = self.mean.columns[scalar], self.mean.columns[field]
+        if len(pairs) == 1:
+            return np.full_like(of_field, np.nan)
+        offsets = self.members[0].offsets if self.members[0].schema[field].ragged else None
+        total = np.zeros_like(of_field)
+        with np.errstate(invalid="ignore", over="ignore"):
+            for a, b in pairs:
+                deviation = a - of_scalar if offsets is None else np.repeat(a - of_scalar, np.diff(offsets))
+                total += deviation.reshape(-1, *[1] * (total.ndim - 1)) * (b - of_field)
+            return total / (len(pairs) - 1)
+
+    def covariances(self, pairs: Sequence[tuple[str, str]]) -> Batch:
+        """`covariance` of several pairs of fields, as columns in their order."""
+        first = self.members[0]
+        schema = covariance_schema(first.schema, pairs)
+        columns = dict(zip(schema, (self.covariance(*pair) for pair in pairs), strict=True))
+        return Batch(schema, columns, first.offsets if schema.ragged else None, size=len(first))
+
     def _batch(self, columns: dict[str, Floats]) -> Batch:
         first = self.members[0]
         schema = as_floats(first.schema)
@@ -88,6 +117,15 @@ class Committee:
 def as_floats(schema: Schema) -> Schema:
     """The schema of committee statistics: the same fields, all float64."""
     return Schema(Field(f.name, "float64", f.shape, f.unit) for f in schema.values())
+
+
+def covariance_schema(schema: Schema, pairs: Sequence[tuple[str, str]]) -> Schema:
+    """One field for every pair of fields of `schema`, of the second one's shape."""
+    both = [(schema[a], schema[b]) for a, b in pairs]
+    return Schema(
+        Field(f"covariance of {a.name} and {b.name}", "float64", b.shape, "·".join(filter(None, (a.unit, b.unit))))
+        for a, b in both
+    )
 
 
 def _mean_and_std(arrays: Sequence[NDArray[Any]]) -> tuple[Floats, Floats]:

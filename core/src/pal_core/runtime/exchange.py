@@ -34,6 +34,7 @@ class _Work:
     outputs: dict[int, Batch] = field(default_factory=dict)
     version: int = 0
     committee: Committee | None = None
+    covariances: Batch | None = None
     decision: Decision | None = None
 
 
@@ -175,6 +176,8 @@ class ExchangeHost(Host):
 
     def _judge(self, work: _Work) -> None:
         work.committee = self._committee(work)
+        if pairs := self.setup.loaded.generator.interface.covariances:
+            work.covariances = work.committee.covariances(pairs)
         with self.timed():
             decision = _checked(self._selection.select(work.batch, work.committee), len(work.batch))
         broken = broken_samples(work.committee.mean)
@@ -205,6 +208,7 @@ class ExchangeHost(Host):
             work.decision.trust[start:stop],
             work.decision.label[start:stop],
             work.version,
+            None if work.covariances is None else work.covariances.slice(start, stop),
         )
         self.post(chunk.host, verdicts)
         del self._chunks[chunk.host, chunk.seq]

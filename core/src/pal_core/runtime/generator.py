@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import time
 from collections import deque
+from collections.abc import Iterable
 from dataclasses import dataclass
 from operator import itemgetter
 from typing import Any
@@ -88,7 +89,10 @@ class GeneratorHost(Host):
 
     def _hear(self, verdicts: m.Verdicts) -> None:
         walkers = self._flying.pop(verdicts.seq)
-        for row, (index, mean, std) in enumerate(zip(walkers, verdicts.mean, verdicts.std, strict=True)):
+        pairs = self.setup.loaded.generator.interface.covariances
+        covariances: Iterable[Sample] = [{}] * len(walkers) if verdicts.covariances is None else verdicts.covariances
+        rows = zip(walkers, verdicts.mean, verdicts.std, covariances, strict=True)
+        for row, (index, mean, std, covariance) in enumerate(rows):
             feedback = Feedback(
                 mean=mean,
                 std=std,
@@ -96,6 +100,7 @@ class GeneratorHost(Host):
                 trusted=bool(verdicts.trusted[row]),
                 selected=bool(verdicts.selected[row]),
                 version=verdicts.version,
+                covariance=dict(zip(pairs, covariance.values(), strict=True)),
             )
             self._todo.append((index, feedback))
 

@@ -14,7 +14,7 @@ from typing import Any
 
 from pal_core import messages as m
 from pal_core.data import Batch, Schema
-from pal_core.data.committee import as_floats
+from pal_core.data.committee import as_floats, covariance_schema
 from pal_core.kernels import Context, Kernel
 from pal_core.runtime.plan import Part, Plan
 from pal_core.runtime.snapshots import Notes, Saver, SetReader, States, write_part
@@ -77,7 +77,8 @@ class Setup:
         """Wire format with the schemas of this run."""
         loaded = self.loaded
         floats = as_floats(loaded.prediction_schema)
-        schemas = [loaded.sample_schema, loaded.prediction_schema, floats, self.labelled_schema]
+        covariances = covariance_schema(loaded.prediction_schema, loaded.generator.interface.covariances)
+        schemas = [loaded.sample_schema, loaded.prediction_schema, floats, covariances, self.labelled_schema]
         return Wire([*schemas, *([loaded.label_schema] if loaded.label_schema is not None else [])])
 
     def build(self, kernel: ResolvedKernel, context: Context) -> Any:
@@ -137,6 +138,7 @@ class Host(ABC):
     def context(self, index: int) -> Context:
         """Context of this host's kernel number `index`."""
         loaded = self.setup.loaded
+        count = len({i for part in self.setup.plan.role(self.part.role) for i in part.indices})
         return Context(
             role=self.part.role,
             index=index,
@@ -144,6 +146,7 @@ class Host(ABC):
             directory=self.setup.directory,
             device=self.device,
             note=lambda text: self.note(f"{self.part.role} {index}", text),
+            count=max(count, 1),
         )
 
     def note(self, source: str, text: str) -> None:

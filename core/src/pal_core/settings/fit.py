@@ -29,6 +29,7 @@ def check_fit(draft: Draft) -> None:
     _compare(draft, ("generator", "kernel"), _read(generator), predictions)
     _compare(draft, ("selection", "kernel"), _read(draft.kernel("selection")), predictions)
     _compare_names(draft, predictions)
+    _check_covariances(draft, generator, predictions)
     if model and "training" in draft.data:
         _compare(draft, ("oracle", "kernel"), _Fields(model.interface.labels, f"which {model} learns"), labels)
     for i, check in draft.checks:
@@ -62,6 +63,17 @@ def _compare_names(draft: Draft, predictions: _Fields | None) -> None:
         if predictions and name not in predictions.schema:
             expected = f"{name}, which {draft.kernel('selection')} reads"
             draft.report.add(("selection", "options", "field"), _with(predictions), expected)
+
+
+def _check_covariances(draft: Draft, generator: ResolvedKernel | None, predictions: _Fields | None) -> None:
+    """Pairs of fields whose covariance the walkers want: one number per sample with any other field."""
+    if generator is None or predictions is None:
+        return
+    there = predictions.schema
+    for scalar, field in generator.interface.covariances:
+        if scalar not in there or field not in there or there[scalar].shape:
+            expected = f"a number {scalar} and a field {field}, whose covariance {generator} reads"
+            draft.report.add(("generator", "kernel"), _with(predictions), expected)
 
 
 def _check_one_table(draft: Draft, samples: _Fields | None, labels: _Fields | None) -> None:

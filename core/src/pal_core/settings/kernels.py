@@ -66,6 +66,7 @@ class ResolvedKernel:
             "consumes": self.interface.consumes.to_json(),
             "produces": self.interface.produces.to_json(),
             "learns": None if learns is None else learns.to_json(),
+            "covariances": [list(pair) for pair in self.interface.covariances],
             "distribution": self.distribution,
             "version": self.version,
         }
@@ -78,7 +79,12 @@ class ResolvedKernel:
         return cls(
             KernelSpec(**{**spec, "role": Role(spec["role"]), "capabilities": frozenset(spec["capabilities"])}),
             data["raw"],
-            Interface(Schema.from_json(data["consumes"]), Schema.from_json(data["produces"]), learns),
+            Interface(
+                Schema.from_json(data["consumes"]),
+                Schema.from_json(data["produces"]),
+                learns,
+                tuple((a, b) for a, b in data["covariances"]),
+            ),
             data["distribution"],
             data["version"],
         )

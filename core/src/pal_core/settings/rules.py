@@ -68,11 +68,15 @@ def _files(draft: Draft) -> None:
 
 
 def _committee(draft: Draft) -> None:
-    selection = draft.kernel("selection")
-    if draft.model and draft.model.members == 1 and selection and selection.spec.name == "pal.threshold":
+    if not draft.model or draft.model.members > 1:
+        return
+    selection, walker = draft.kernel("selection"), draft.kernel("generator")
+    if selection and selection.spec.name == "pal.threshold":
         hint = "take 2 members or more, or another selection"
         expected = "at least 2, since selection 'pal.threshold' compares members"
         draft.report.add(("model", "members"), "1", expected, hint)
+    if walker and walker.interface.covariances:
+        draft.report.add(("model", "members"), "1", f"at least 2, since {walker} with these options compares members")
 
 
 def _processes(draft: Draft) -> None:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar
+from typing import ClassVar
 
 from ase import Atoms
 from pal_core.errors import PalError
-from pal_core.kernels import Context, Sample, State, Stop
+from pal_core.kernels import Context, Sample, State
 
 from pal_ase import targets
 from pal_ase.options import DriverOptions
@@ -22,7 +22,7 @@ class DriverWalker(Walker):
     Notes
     -----
     `atoms` come with the calculator attached; ``atoms.calc.another()`` gives further ones for methods with several
-    images. When the function returns it is called again with the next structure of the file, as often as `runs` says.
+    images. When the function returns, a job is done, and it is called again with the next structure of the list.
 
     A call stack can't be saved: after `restore`, as after a reset, the function begins from its first line, at the
     last trusted frame or the start structure (`resume_from`).
@@ -51,27 +51,13 @@ class DriverWalker(Walker):
             return self.start.copy()
         return placed(self.start, trusted)
 
-    def _begin(self, trusted: Sample | None = None) -> Any:
-        if self._over:
-            return None
-        return super()._begin(trusted)
-
-    @property
-    def _over(self) -> bool:
-        return self.options.runs is not None and self.counts.runs >= self.options.runs
-
-    def _returned(self) -> Stop | None:
-        if self._talk is not None:
-            if self._talk.questions == 0:
-                raise PalError(
-                    f"{self.kernel}: {self.options.function.name} returned without having used atoms.calc",
-                    "a walker proposes the geometries that its function has calculated",
-                )
-            self.counts.runs += 1
-            self.trusted = None
-            self._guards = self._new_guards()
-            self._talk = None
-        return Stop(f"{self.counts.runs} runs made") if self._over else None
+    def _close_job(self) -> None:
+        if self._talk is not None and self._talk.questions == 0:
+            raise PalError(
+                f"{self.kernel}: {self.options.function.name} returned without having used atoms.calc",
+                "a walker proposes the geometries that its function has calculated",
+            )
+        super()._close_job()
 
     def restore(self, state: State) -> None:
         """Begin the function anew, at the last trusted frame of the snapshot or at the start structure."""

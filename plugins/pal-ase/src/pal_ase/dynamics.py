@@ -13,7 +13,7 @@ from ase.md.verlet import VelocityVerlet
 from numpy.typing import NDArray
 from pal_core import rng as streams
 from pal_core.errors import PalError
-from pal_core.kernels import Sample, State, Stop
+from pal_core.kernels import Sample, State
 
 from pal_ase.options import LangevinOptions, VerletOptions
 from pal_ase.structures import draw_momenta, placed
@@ -67,10 +67,16 @@ class _DynamicsWalker(Walker):
 
     @property
     def _at_end(self) -> bool:
-        return self.options.steps is not None and self.counts.steps >= self.options.steps
+        steps = self.options.steps
+        return steps is not None and self.counts.steps >= steps * (self.counts.runs + 1)
 
-    def _returned(self) -> Stop | None:
-        return Stop(f"{self.options.steps} steps made")
+    def _close_job(self) -> None:
+        super()._close_job()
+        self._mark = None
+
+    @property
+    def _achieved(self) -> str:
+        return f"{self.counts.steps} steps made"
 
     def _prepare(self, trusted: Sample | None) -> Atoms:
         atoms = self.start.copy() if trusted is None else placed(self.start, trusted)

@@ -19,8 +19,10 @@ from pydantic import (
 from pal_ase.schema import LABEL, SAMPLE, label_schema
 from pal_ase.targets import check_target
 
-__all__ = ["DriverOptions", "LangevinOptions", "VerletOptions", "WalkerOptions"]
+__all__ = ["DriverOptions", "Jobs", "LangevinOptions", "VerletOptions", "WalkerOptions"]
 
+Jobs = PositiveInt | Literal["list", "endless"]
+"""When a walker ends: after so many jobs, when every structure of the list has been taken once, or never."""
 KELVIN: dict[str, Any] = {"unit": "K"}
 _HOT = "kinetic temperature above which a walker is reset; 0: no limit; left out: "
 
@@ -28,7 +30,15 @@ _HOT = "kinetic temperature above which a walker is reset; 0: no limit; left out
 class WalkerOptions(KernelOptions):
     """What all walkers have in common."""
 
-    structure: Path = Field(description="file with one or many start structures, dealt out to the walkers in turn")
+    structure: Path = Field(
+        description="file with one or many start structures; walker i of W takes number i, then i + W, i + 2W, … of "
+        "this list, one for each of its jobs"
+    )
+    jobs: Jobs = Field(
+        "endless",
+        description='jobs after which a walker ends; "list": when every structure of the list has been taken once; '
+        '"endless": never, the list begins anew',
+    )
     charge: int | None = Field(
         None, description="total charge; left out: the file's `charge`, or 0", json_schema_extra={"unit": "e"}
     )
@@ -86,7 +96,18 @@ class WalkerOptions(KernelOptions):
 
 class _DynamicsOptions(WalkerOptions):
     timestep: PositiveFloat = Field(0.5, description="time step", json_schema_extra={"unit": "fs"})
-    steps: PositiveInt | None = Field(None, description="steps after which the walker ends; left out: never")
+    steps: PositiveInt | None = Field(None, description="steps of a job; left out: the first one never ends")
+    jobs: Jobs = Field(
+        1,
+        description='jobs after which a walker ends; "list": when every structure of the list has been taken once; '
+        '"endless": never, the list begins anew',
+    )
+
+    @model_validator(mode="after")
+    def _jobs_end(self) -> _DynamicsOptions:
+        if self.steps is None and self.jobs != 1:
+            raise ValueError(f"jobs = {self.jobs!r} needs steps: without, a walker stays with its first structure")
+        return self
 
     @model_validator(mode="after")
     def _limit_above_temperature(self) -> _DynamicsOptions:
@@ -124,9 +145,6 @@ class DriverOptions(WalkerOptions):
     # A path, so that a file's name is taken relative to the settings file.
     function: Path = Field(description='`f(atoms, rng)` as "file.py:function" or "module:function"')
     parameters: dict[str, Any] = Field(default_factory=dict, description="further keyword arguments of the function")
-    runs: PositiveInt | None = Field(
-        None, description="times that the function may return before the walker ends; left out: no limit"
-    )
     resume_from: Literal["trusted", "start"] = Field(
         "trusted",
         description="where the function begins after a reset or a restart of the run: the last trusted frame, or the "

@@ -36,6 +36,22 @@ def pal_kernels() -> Iterable[KernelSpec]:
             exact,
         ),
         KernelSpec(
+            "ase.biased-md",
+            Role.GENERATOR,
+            "pal_ase.biased:BiasedWalker",
+            "pal_ase.bias_options:BiasedOptions",
+            "Langevin dynamics with restraints, metadynamics, PLUMED, or a bias to where the committee disagrees",
+            exact,
+        ),
+        KernelSpec(
+            "ase.sampler",
+            Role.GENERATOR,
+            "pal_ase.sampler:Sampler",
+            "pal_ase.sampler_options:SamplerOptions",
+            "structures without dynamics: normal modes, placements of two fragments, transfers of an atom",
+            exact,
+        ),
+        KernelSpec(
             "ase.driver",
             Role.GENERATOR,
             "pal_ase.driver:DriverWalker",

@@ -14,6 +14,7 @@ from pal_ase.codec import atoms_to_sample, sample_to_atoms
 from pal_ase.formats.extxyz import read_images
 from pal_ase.guards import Guards
 from pal_ase.options import WalkerOptions
+from pal_ase.smiles import read_smiles
 
 __all__ = ["displaced", "draw_momenta", "placed", "start_structures"]
 
@@ -42,9 +43,9 @@ def _checked(
 ) -> tuple[Atoms, ...]:
     """Read and checked once for all walkers of a process; `changed` makes an edited file a new one."""
     try:
-        images = read_images(path)
+        images = read_smiles(path) if path.suffix == ".smi" else read_images(path)
     except PalError as e:
-        raise PalError(f"{kernel}: structure: {e.message}", "give a file with structures in it") from e
+        raise PalError(f"{kernel}: structure: {e.message}", e.hint or "give a file with structures in it") from e
     for k, atoms in enumerate(images):
         atoms.calc = None
         atoms.info |= {name: value for name, value in electrons if value is not None}

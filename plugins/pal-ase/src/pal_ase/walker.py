@@ -16,6 +16,7 @@ from pal_core.kernels import Context, Feedback, Generator, Sample, State, Stop
 from pal_ase.codec import atoms_to_sample
 from pal_ase.guards import Guards
 from pal_ase.inside_out import Conversation, InsideOutCalculator
+from pal_ase.jobs import Deal
 from pal_ase.options import WalkerOptions
 from pal_ase.schema import SAMPLE
 from pal_ase.structures import displaced, start_structures
@@ -39,7 +40,7 @@ class Counts:
     steps : int
         Finished steps of a dynamics.
     runs : int
-        Times that a driven function has returned.
+        Jobs done: times that the ASE code has returned.
     untrusted : int
         Untrusted predictions in a row.
     resets : int
@@ -81,6 +82,7 @@ class Walker(Generator):
         self.structures = start_structures(self.kernel, options)
         self.rng = context.rng()
         self.counts = Counts()
+        self.deal = Deal(context.index, context.count, len(self.structures), options.jobs)
         self.trusted: Sample | None = None
         self._bootstrap_rng = context.rng("bootstrap")
         self._talk: Conversation | None = None
@@ -97,17 +99,30 @@ class Walker(Generator):
     def _prepare(self, trusted: Sample | None) -> Atoms:
         """Atoms to begin with: at a trusted geometry, or at the start structure for None."""
 
-    @abstractmethod
     def _returned(self) -> Stop | None:
-        """What to do when `_run` has returned: end, or run again."""
+        """Go on to the next job when `_run` has returned; the walker's last word if there is none."""
+        if self._talk is not None:
+            self._close_job()
+        return Stop(self._achieved) if self.deal.over(self.counts.runs) else None
+
+    def _close_job(self) -> None:
+        counts = self.counts
+        counts.runs += 1
+        counts.untrusted = counts.relapses = counts.since_reset = 0
+        self.trusted = self._talk = None
+        self._guards = self._new_guards()
+
+    @property
+    def _achieved(self) -> str:
+        return f"{self.counts.runs} jobs done"
 
     def _hot(self) -> float:
         return float(self.options.hot or 0.0)
 
     @property
     def start(self) -> Atoms:
-        """This walker's start structure for the present run."""
-        atoms: Atoms = self.structures[(self.context.index + self.counts.runs) % len(self.structures)]
+        """This walker's start structure for the present job."""
+        atoms: Atoms = self.structures[self.deal.structure(self.counts.runs)]
         return atoms
 
     def _new_guards(self) -> Guards:
@@ -183,13 +198,18 @@ class Walker(Generator):
         return self._begin(self.trusted)
 
     def _begin(self, trusted: Sample | None = None) -> Atoms | None:
-        """Start the ASE code; the first geometry that it asks for."""
+        """Start the ASE code; the first geometry that it asks for, or None without a job."""
+        if self.deal.over(self.counts.runs):
+            return None
         atoms = self._prepare(trusted)
         talk = Conversation(lambda: self._run(atoms))
-        atoms.calc = InsideOutCalculator(talk, "stress" in self._needed)
+        atoms.calc = self._calculator(talk)
         self._equip(atoms)
         self._talk = talk
         return talk.start()
+
+    def _calculator(self, talk: Conversation) -> InsideOutCalculator:
+        return InsideOutCalculator(talk, "stress" in self._needed)
 
     def _equip(self, atoms: Atoms) -> None:
         """Last touch before the ASE code starts, with the calculator in place."""
