@@ -10,6 +10,7 @@ from pydantic import Field, NonNegativeFloat, PositiveFloat, PositiveInt
 from pal_ase.schema import LABEL, SAMPLE
 
 __all__ = [
+    "BalancedOptions",
     "ConsistentOptions",
     "FiniteOptions",
     "FreshOptions",
@@ -49,10 +50,24 @@ class PlausibleOptions(KernelOptions):
         True,
         description="refuse forces exactly zero on some atoms, as with fixed ones, or on all of a molecule",
     )
+    bonds: bool = Field(True, description="refuse forces that bonds can't have: of wrong sign, or far too weak")
 
     def interface(self) -> Interface:
         """Reads structures, energy and forces."""
         return Interface(consumes=SAMPLE, learns=LABEL)
+
+
+class BalancedOptions(KernelOptions):
+    """Options of `ase.balanced`."""
+
+    factor: float = Field(30.0, gt=1, description="net force or torque that is allowed, over the usual one")
+    noise: NonNegativeFloat = Field(
+        1e-4, description="net force and torque per atom that are always allowed", json_schema_extra=FORCE
+    )
+
+    def interface(self) -> Interface:
+        """Reads structures and forces."""
+        return Interface(consumes=SAMPLE, learns=LABEL.pick(["forces"]))
 
 
 class FreshOptions(KernelOptions):
@@ -104,11 +119,12 @@ class ConsistentOptions(KernelOptions):
 class TrustworthyOptions(KernelOptions):
     """Options of `ase.trustworthy`: those of every check in it."""
 
-    without: tuple[Literal["finite", "plausible", "fresh", "level", "consistent"], ...] = Field(
+    without: tuple[Literal["finite", "plausible", "balanced", "fresh", "level", "consistent"], ...] = Field(
         (), description="checks that are left out"
     )
     finite: FiniteOptions = Field(FiniteOptions(), description="options of `ase.finite`")
     plausible: PlausibleOptions = Field(PlausibleOptions(), description="options of `ase.plausible`")
+    balanced: BalancedOptions = Field(BalancedOptions(), description="options of `ase.balanced`")
     fresh: FreshOptions = Field(FreshOptions(), description="options of `ase.fresh`")
     level: LevelOptions = Field(LevelOptions(), description="options of `ase.level`")
     consistent: ConsistentOptions = Field(ConsistentOptions(), description="options of `ase.consistent`")

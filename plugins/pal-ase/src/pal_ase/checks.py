@@ -6,11 +6,17 @@ import numpy as np
 from numpy.typing import NDArray
 from pal_core.kernels import Context, Expected, Label, LabelCheck, Sample
 
+from pal_ase.balance import net_force, net_torque
+from pal_ase.bonds import stiffness
 from pal_ase.check_options import FiniteOptions, PlausibleOptions
 
 __all__ = ["Finite", "Plausible"]
 
 Floats = NDArray[np.float64]
+
+_SOFTEST = 0.2
+"""e²/4πε₀r³. Bonds have 1 and more, in Hartree/bohr 0.03 to 0.16; those in the making are left by this distance."""
+_ERRORS = 3.0
 
 
 class Finite(LabelCheck):
@@ -31,8 +37,8 @@ class Plausible(LabelCheck):
     -----
     Energies don't change when everything is moved or turned, so forces add up to zero, and in an isolated molecule so
     do their torques. Forces listed in another order of the atoms than the positions keep the sum, but not the torque.
-    The torque is divided by the number of atoms and the radius of gyration, so that it has the unit of a force and
-    both sums have one limit.
+    Bonds of terminal atoms (`pal_ase.bonds.stiffness`) resist: longer ones pull, shorter ones push. Sign and unit of
+    the forces show by that in a single label, before there is another one to compare with.
     """
 
     Options = PlausibleOptions
@@ -55,6 +61,7 @@ class Plausible(LabelCheck):
             or self._huge(size)
             or self._net(forces)
             or (self._torque(positions, forces) if free else None)
+            or (self._bonds(sample, forces) if self.options.bonds else None)
         )
 
     def _zeroed(self, size: Floats, energy: float, free: bool) -> str | None:
@@ -83,22 +90,34 @@ class Plausible(LabelCheck):
 
     def _net(self, forces: Floats) -> str | None:
         limit = self.options.net_force
-        found = float(np.linalg.norm(forces.sum(axis=0))) / len(forces)
+        found = net_force(forces)
         if not limit or found <= limit:
             return None
         return f"the forces add up to {found:.3g} eV/Å per atom, limit {limit:g} (option net_force)"
 
     def _torque(self, positions: Floats, forces: Floats) -> str | None:
         limit = self.options.net_torque
-        arms = positions - positions.mean(axis=0)
-        radius = float(np.sqrt(np.square(arms).sum() / len(arms)))
-        if not limit or radius == 0.0:
-            return None
-        found = float(np.linalg.norm(np.cross(arms, forces).sum(axis=0))) / (len(arms) * radius)
-        if found <= limit:
+        found = net_torque(positions, forces)
+        if not limit or found <= limit:
             return None
         return (
             f"the forces would turn the free molecule: their torques add up to {found:.3g} eV/Å per atom and radius of "
             f"gyration, limit {limit:g}; forces of another order of the atoms or another geometry do that "
             "(option net_torque)"
+        )
+
+    def _bonds(self, sample: Sample, forces: Floats) -> str | None:
+        found = stiffness(sample, forces)
+        if found is None:
+            return None
+        least, most = found.value - _ERRORS * found.error, found.value + _ERRORS * found.error
+        if most < -_SOFTEST:
+            what, guess = "pull where they are compressed", "the gradient for the forces"
+        elif least > 0 and most < _SOFTEST:
+            what, guess = "are far too soft", "another unit, as Hartree/bohr for eV/Å"
+        else:
+            return None
+        return (
+            f"by these forces {found.bonds} bonds {what}: stiffness of {found.value:.2g} ± {found.error:.1g} "
+            f"e²/4πε₀r³, 1 to 8 is usual; {guess}? (option bonds)"
         )

@@ -82,7 +82,8 @@ def _checks() -> list[KernelSpec]:
         for module, name, summary in (
             ("trustworthy", "Trustworthy", "every check of this package in one: the one to take"),
             ("checks", "Finite", "refuses labels with NaN or infinity"),
-            ("checks", "Plausible", "refuses huge, zeroed or mixed-up forces, net forces and torques"),
+            ("checks", "Plausible", "refuses huge, zeroed, mixed-up or inverted forces, net forces and torques"),
+            ("balance", "Balanced", "refuses net forces and torques far above the usual ones: unfinished SCF cycles"),
             ("records", "Fresh", "refuses stale results and geometries that come again"),
             ("records", "Level", "refuses energies far from those of other labels of the composition"),
             ("consistency", "Consistent", "refuses energies that contradict the forces of neighbouring labels"),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pal_core.kernels import Context, Expected, Label, LabelCheck, Sample, State
 
+from pal_ase.balance import Balanced
 from pal_ase.check_options import TrustworthyOptions
 from pal_ase.checks import Finite, Plausible
 from pal_ase.consistency import Consistent
@@ -14,6 +15,7 @@ __all__ = ["Trustworthy"]
 _KINDS: dict[str, type[LabelCheck]] = {
     "finite": Finite,
     "plausible": Plausible,
+    "balanced": Balanced,
     "fresh": Fresh,
     "level": Level,
     "consistent": Consistent,
@@ -21,7 +23,7 @@ _KINDS: dict[str, type[LabelCheck]] = {
 
 
 class Trustworthy(LabelCheck):
-    """`ase.finite`, `ase.plausible`, `ase.fresh`, `ase.level` and `ase.consistent`, in this order."""
+    """`ase.finite`, `ase.plausible`, `ase.balanced`, `ase.fresh`, `ase.level` and `ase.consistent`, in this order."""
 
     Options = TrustworthyOptions
 
