@@ -15,9 +15,11 @@ __all__ = ["Balanced", "net_force", "net_torque"]
 
 Floats = NDArray[np.float64]
 
-_FEWEST = 5
+_FEWEST = 3
+_WINDOW = 20
 _DEVIATIONS = 5.0
-_TINY = 1e-300
+_SYMMETRIC = 1e-9
+"""What is below says nothing of the program: the symmetry of the structure, or of the method, makes it vanish."""
 
 
 def net_force(forces: Floats) -> float:
@@ -41,8 +43,9 @@ class Balanced(LabelCheck):
     stationary, and the forces lack what the density's response would add: they push and turn the molecule, by 1e-4 to
     1e-2 eV/Å per atom. That may be little, and below any fixed limit that would let pass what integration grids cause,
     but it is hundreds of times what converged cycles of the same program leave. So net force and torque are compared
-    with the medians of the last 100 labels of the composition, refused ones included: `factor` times the median is
+    with the medians of the last 20 labels of the composition, refused ones included: `factor` times the median is
     allowed, more where they scatter widely (five robust standard deviations of the logarithm), and always `noise`.
+    When the program's settings change, ten labels at most are refused before that is usual.
     """
 
     Options = BalancedOptions
@@ -50,7 +53,7 @@ class Balanced(LabelCheck):
     def __init__(self, options: BalancedOptions, context: Context) -> None:
         super().__init__(options, context)
         self.options: BalancedOptions = options
-        self._seen: ByComposition[deque[tuple[float, float]]] = ByComposition(lambda: deque(maxlen=100))
+        self._seen: ByComposition[deque[tuple[float, float]]] = ByComposition(lambda: deque(maxlen=_WINDOW))
 
     def check(self, sample: Sample, label: Label, expected: Expected | None) -> str | None:
         """Which of both is out of the usual, or None."""
@@ -64,9 +67,9 @@ class Balanced(LabelCheck):
         return next((reason for reason in reasons if reason is not None), None)
 
     def _compare(self, name: str, found: float, known: Floats) -> str | None:
-        if len(known) < _FEWEST:
+        logarithms = np.log(known[known > _SYMMETRIC])
+        if len(logarithms) < _FEWEST:
             return None
-        logarithms = np.log(np.maximum(known, _TINY))
         middle = float(np.median(logarithms))
         deviation = 1.4826 * float(np.median(np.abs(logarithms - middle)))
         usual = float(np.exp(middle))

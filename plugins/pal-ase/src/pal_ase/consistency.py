@@ -22,9 +22,9 @@ _FEWEST = 4
 _USUAL = 15
 """Contradictions that must be known before a label may be refused for one that is only larger than usual."""
 _DEVIATIONS = 4.0
-_POWER = 1.5
 _NARROWEST = 0.25
 _NEAREST = 0.05
+_WEAKEST = 1e-3
 
 
 @dataclass(frozen=True, eq=False)
@@ -57,13 +57,14 @@ class _Found:
 
     contradiction: float
     distance: float
+    strain: float
     difference: float
     neighbours: int
 
     @property
-    def reduced(self) -> float:
-        """Without its growth with distance."""
-        return self.contradiction / float(max(self.distance, _NEAREST) ** _POWER)
+    def growth(self) -> float:
+        """What contradictions grow like."""
+        return float(max(self.distance, _NEAREST) ** 0.75 * max(self.strain, _WEAKEST) ** 0.5)
 
 
 class Consistent(LabelCheck):
@@ -81,8 +82,10 @@ class Consistent(LabelCheck):
 
     A label is refused if its contradiction is above `contradiction`, or unusual: more than four robust standard
     deviations (median and median absolute deviation of the logarithm of the last 100 labels, refused ones included)
-    above what is usual for its composition at this distance (contradictions grow like distance^1.5, as seen along
-    trajectories of small molecules at 300 to 600 K).
+    above what is usual for its composition. Contradictions are compared after division by distance^0.75 · strain^0.5,
+    where strain is s per atom [eV]. By theory t / s grows like the displacement along stiff bonds, hence like s^0.5;
+    that of soft ones adds the curvature of their paths. The exponents were fitted to small molecules along trajectories
+    at 500 K together with ones displaced at random, which are strained more at the same distance.
     """
 
     Options = ConsistentOptions
@@ -102,7 +105,7 @@ class Consistent(LabelCheck):
         if found is None or not np.isfinite(found.contradiction):
             return None
         limit = self._limit(memory, found)
-        memory.contradictions.append(found.reduced)
+        memory.contradictions.append(found.contradiction / found.growth)
         if found.contradiction <= limit:
             return None
         return (
@@ -127,8 +130,8 @@ class Consistent(LabelCheck):
         contradictions = np.abs(rest) / (most + self.options.tolerance)
         # The lower one of two medians: half of the neighbours may be bad.
         middle = np.argsort(contradictions, kind="stable")[(len(near) - 1) // 2]
-        distance = float(np.median(apart[near]))
-        return _Found(float(contradictions[middle]), distance, float(rest[middle]), len(near))
+        distance, strain = float(np.median(apart[near])), float(most[middle]) / len(new.positions)
+        return _Found(float(contradictions[middle]), distance, strain, float(rest[middle]), len(near))
 
     def _limit(self, memory: _Memory, found: _Found) -> float:
         hard = self.options.contradiction
@@ -137,8 +140,7 @@ class Consistent(LabelCheck):
         usual = np.log(np.maximum(memory.contradictions, 1e-12))
         middle = float(np.median(usual))
         deviation = max(1.4826 * float(np.median(np.abs(usual - middle))), _NARROWEST)
-        scale = found.contradiction / found.reduced if found.reduced else 1.0
-        return min(hard, float(np.exp(middle + _DEVIATIONS * deviation)) * scale)
+        return min(hard, float(np.exp(middle + _DEVIATIONS * deviation)) * found.growth)
 
     def snapshot(self) -> State:
         """All labels that are remembered, and the contradictions."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections import OrderedDict, deque
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,16 +16,12 @@ from pal_ase.composition import ByComposition, composition
 __all__ = ["Fresh", "Level"]
 
 _FEWEST = 2
-"""Energies that say something: two that agree. Two that don't have a wide spread, and so a wide band."""
+"""Energies that say something: two that agree. Two that don't have a wide spread, and so a wide band. One alone says
+which is wrong only if the new one is it times a unit's factor, and that unit isn't eV."""
 _ALIKE = 0.05
 _PLACES = ("positions", "cell")
-_FACTORS = {
-    27.211386: "Hartree for eV?",
-    1 / 27.211386: "converted twice from Hartree?",
-    23.060548: "eV taken for kcal/mol?",
-    1 / 23.060548: "kcal/mol for eV?",
-    1 / 96.485332: "kJ/mol for eV?",
-}
+_FOREIGN = {27.211386: "Hartree for eV?", 1 / 23.060548: "kcal/mol for eV?", 1 / 96.485332: "kJ/mol for eV?"}
+_FACTORS = _FOREIGN | {1 / 27.211386: "converted twice from Hartree?", 23.060548: "eV taken for kcal/mol?"}
 
 
 class Level(LabelCheck):
@@ -50,7 +46,8 @@ class Level(LabelCheck):
         energy, known = float(label["energy"]), self._energies[composition(sample)]
         if not np.isfinite(energy):
             return None
-        reason = self._compare(energy, known, label) if len(known) >= _FEWEST else None
+        said = len(known) >= _FEWEST or (len(known) == 1 and _unit(_FOREIGN, energy, known[0]) != "")
+        reason = self._compare(energy, known, label) if said else None
         known.append(energy)
         return reason
 
@@ -62,10 +59,9 @@ class Level(LabelCheck):
         # Written so that NaN, of forces, is left to other checks.
         if not abs(energy - middle) > limit:
             return None
-        factor = next((f" ({words})" for f, words in _FACTORS.items() if abs(energy * f / middle - 1) < _ALIKE), "")
         return (
             f"energy of {energy:.6g} eV, the median of {len(known)} labels of this composition is {middle:.6g} eV, "
-            f"{limit:.3g} eV off is allowed{factor} (option band)"
+            f"{limit:.3g} eV off is allowed{_unit(_FACTORS, energy, middle)} (option band)"
         )
 
     def snapshot(self) -> State:
@@ -80,6 +76,12 @@ class Level(LabelCheck):
         for i in range(len(state) // 2):
             key = np.asarray(state[f"{i}.composition"], np.uint8).tobytes()
             self._energies[key].extend(np.asarray(state[f"{i}.energies"]).tolist())
+
+
+def _unit(factors: Mapping[float, str], energy: float, known: float) -> str:
+    """The mistake in units that would make one energy of the other, if there is one."""
+    found = (words for factor, words in factors.items() if known and abs(energy * factor / known - 1) < _ALIKE)
+    return next((f" ({words})" for words in found), "")
 
 
 class Fresh(LabelCheck):
