@@ -1,6 +1,6 @@
 """How many bad labels are stopped, and how many good ones with them.
 
-    python benchmarks/admission.py [--seeds 3] [--expect noise|nothing|schnet] [--molecules A,B] [--only pal.residual]
+    python benchmarks/admission.py [--seeds 3] [--first 0] [--expect noise|nothing|schnet] [--molecules A,B] [--only pal.residual]
 
 300 good GFN2-xTB labels and 30 with planted defects pass the oracle's host, `ase.trustworthy` and `pal.residual` in
 random order, as in a run that begins with them: nothing is known of the molecule at first. After the first 48 labels
@@ -134,6 +134,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--molecules", default=MOLECULES, help=f"default: {MOLECULES}")
     parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument("--first", type=int, default=0, help="the first seed; default: 0")
     parser.add_argument("--expect", choices=("noise", "nothing", "schnet"), default="noise")
     parser.add_argument("--forces", type=float, default=0.15, help="size of drawn errors, eV/Å; default: 0.15")
     parser.add_argument("--only", default="", help="one of the two checks alone, by its name")
@@ -146,7 +147,7 @@ def main() -> None:
     print("|---" * (len(KINDS) + 4) + "|")
     total: Counter[tuple[str, bool]] = Counter()
     for pools in [*([name] for name in names), *([names] if len(names) > 1 else [])]:
-        for seed in range(arguments.seeds):
+        for seed in range(arguments.first, arguments.first + arguments.seeds):
             cases = planned(pools, arguments.good, arguments.bad, seed)
             counts = run(cases, _committee(arguments, seed), arguments.only, arguments.verbose)
             total += counts

@@ -23,6 +23,8 @@ _DISTURBED = 0.1
 """Median deviation of a length from that of its kind, times e²/4πε₀r³, from which on forces say something: 0.014 Å for
 C-H. Lengths of one kind differ by less in relaxed molecules, a tenth of that as a rule; at 300 K they do by more."""
 _FREEDOM = 2
+_FEWEST = 4
+"""Atoms of the smallest molecule that leaves two degrees of freedom."""
 
 
 class Stiffness(NamedTuple):
@@ -46,9 +48,11 @@ def stiffness(sample: Sample, forces: Floats) -> Stiffness | None:
     The force on an atom with a single neighbour, along the bond, is that bond's. Of bonds of one kind (the elements and
     the number of the other atom's neighbours), which have nearly the same length at rest, the longer ones pull
     and the shorter ones push: the regression of forces on lengths, both from the mean of their kind, is the stiffness.
-    It goes roughly with 1/r³, as between charges (Badger, J. Chem. Phys. 2, 128 (1934), fitted a third power): in units
-    of e²/4πε₀r³ it is 1.4 for H2 and 1 to 8 for single and double bonds of organic molecules.
+    Stiffness goes roughly with 1/r³ (Badger's rule, J. Chem. Phys. 2, 128 (1934), without its shift of r). In units of
+    e²/4πε₀r³ it is 1.0 for H2, 3 for C-H and HF, 12 for CO, 14 for I2, by their vibrations.
     """
+    if len(forces) < _FEWEST:
+        return None
     lengths, pulls, kinds = _terminal(sample, forces)
     if not len(kinds):
         return None
@@ -79,7 +83,8 @@ def _terminal(sample: Sample, forces: Floats) -> tuple[Floats, Floats, NDArray[n
     atoms = Atoms(numbers, positions, cell=cell, pbc=pbc)
     i, j, length, vector = neighbor_list("ijdD", atoms, _BONDED * covalent_radii[numbers])
     neighbours = np.bincount(i, minlength=len(numbers))
-    kept = (neighbours[i] == 1) & (length > 0)
+    once = (neighbours[j] > 1) | (i < j)
+    kept = (neighbours[i] == 1) & once & (length > 0)
     i, j, length, vector = i[kept], j[kept], length[kept], vector[kept]
     pulls = np.einsum("bk,bk->b", forces[i], vector) / np.maximum(length, 1e-300)
     return length, pulls, np.column_stack([numbers[i], numbers[j], neighbours[j]])

@@ -15,7 +15,7 @@ __all__ = ["Finite", "Plausible"]
 Floats = NDArray[np.float64]
 
 _SOFTEST = 0.2
-"""e²/4πε₀r³. Bonds have 1 and more, in Hartree/bohr 0.03 to 0.16; those in the making are left by this distance."""
+"""e²/4πε₀r³. Bonds have 1 to 14; in Hartree/bohr that is 0.02 to 0.27, and 0.05 to 0.1 where atoms are terminal."""
 _ERRORS = 3.0
 
 
@@ -119,5 +119,5 @@ class Plausible(LabelCheck):
             return None
         return (
             f"by these forces {found.bonds} bonds {what}: stiffness of {found.value:.2g} ± {found.error:.1g} "
-            f"e²/4πε₀r³, 1 to 8 is usual; {guess}? (option bonds)"
+            f"e²/4πε₀r³, 1 to 14 is usual; {guess}? (option bonds)"
         )
