@@ -23,7 +23,14 @@ from pal_ase.bias_options import (
     RestraintOptions,
     UncertaintyOptions,
 )
-from pal_ase.check_options import ConsistentOptions, FiniteOptions, FreshOptions, LevelOptions, PlausibleOptions
+from pal_ase.check_options import (
+    BalancedOptions,
+    ConsistentOptions,
+    FiniteOptions,
+    FreshOptions,
+    LevelOptions,
+    PlausibleOptions,
+)
 from pal_ase.commands import reference
 from pal_ase.driver import DriverWalker
 from pal_ase.label_options import CalculatorOptions
@@ -41,6 +48,7 @@ MODELS = [
     LangevinOptions,
     VerletOptions,
     CalculatorOptions,
+    BalancedOptions,
     ConsistentOptions,
     FiniteOptions,
     FreshOptions,
