@@ -87,5 +87,5 @@ def test_reasons_tell_what_bonds_do(check):
     assert reason.endswith("e²/4πε₀r³, 1 to 14 is usual; the gradient for the forces? (option bonds)")
     assert check(bonds=False)(sample, inverted, None) is None
     soft = check()(sample, {**energy, "forces": forces * BOHR_PER_HARTREE}, None)
-    assert "4 bonds are far too soft: stiffness of 0.05 " in soft
+    assert "4 bonds are far too soft: stiffness of 0.049 ± " in soft
     assert soft.endswith("another unit, as Hartree/bohr for eV/Å? (option bonds)")

@@ -105,6 +105,30 @@ def test_level_names_the_unit_that_was_mistaken(make):
         assert "of 5" in reason or "of 6" in reason
 
 
+@pytest.mark.parametrize("factor", [1 / HARTREE, 23.060548, 96.485332])
+def test_one_energy_shows_that_the_next_is_in_another_unit(make, factor):
+    level = make(Level, LevelOptions())
+    (first, label), (sample, other) = labelled(0.02, 1), labelled(0.02, 2)
+    assert level.check(first, label, None) is None
+    wrong = {**other, "energy": other["energy"] * factor}
+    assert "for eV?" in level.check(sample, wrong, None)
+
+
+@pytest.mark.parametrize("factor", [HARTREE, 1.2, -1.0])
+def test_one_energy_is_no_majority_otherwise(make, factor):
+    level = make(Level, LevelOptions())
+    sample, label = labelled(0.02, 1)
+    assert level.check(sample, {**label, "energy": label["energy"] / factor}, None) is None
+    assert level.check(*labelled(0.02, 2), None) is None
+
+
+def test_small_energies_may_differ_by_any_factor(make):
+    level = make(Level, LevelOptions())
+    sample, label = labelled(0.02, 1)
+    assert level.check(sample, {**label, "energy": np.array(-2.7)}, None) is None
+    assert level.check(sample, {**label, "energy": np.array(-0.1)}, None) is None
+
+
 def test_level_allows_strained_structures_and_broken_bonds(make):
     level = make(Level, LevelOptions())
     sample = labelled(0.02, 1)[0]
