@@ -19,20 +19,23 @@ COULOMB = 14.399645
 """e²/4πε₀ in eV Å (CODATA 2018)."""
 _BONDED = 1.25
 """Largest distance of bonded atoms over the sum of their covalent radii."""
-_DISTURBED = 0.1
-"""Median deviation of a length from that of its kind, times e²/4πε₀r³, from which on forces say something: 0.014 Å for
-C-H. Lengths of one kind differ by less in relaxed molecules, a tenth of that as a rule; at 300 K they do by more."""
+_DISTURBED = 0.06
+"""eV/Å. Lengths of one kind differ by less in relaxed molecules (C-H: 0.006 Å), by more at 300 K, as a rule."""
 _FREEDOM = 2
 _FEWEST = 4
 """Atoms of the smallest molecule that leaves two degrees of freedom."""
 
 
 class Stiffness(NamedTuple):
-    """Mean stiffness of bonds in units of e²/4πε₀r³, and its standard error."""
+    """Mean stiffness of bonds in units of e²/4πε₀r³, its standard error, and what it was found by.
+
+    `disturbance` [eV/Å] is how far lengths are from the median of their kind, times e²/4πε₀r³, the median over all.
+    """
 
     value: float
     error: float
     bonds: int
+    disturbance: float
 
 
 def stiffness(sample: Sample, forces: Floats) -> Stiffness | None:
@@ -65,15 +68,17 @@ def stiffness(sample: Sample, forces: Floats) -> Stiffness | None:
         y.append(pulls[those] - pulls[those].mean())
         disturbed.append(np.abs(r - np.median(r)) * unit)
     freedom = sum(len(part) - 1 for part in x)
-    if freedom < _FREEDOM or np.median(np.concatenate(disturbed)) < _DISTURBED:
+    disturbance = float(np.median(np.concatenate(disturbed))) if disturbed else 0.0
+    if freedom < _FREEDOM or disturbance < _DISTURBED:
         return None
-    return _regression(np.concatenate(x), np.concatenate(y), freedom)
+    return Stiffness(*_regression(np.concatenate(x), np.concatenate(y), freedom), disturbance)
 
 
-def _regression(x: Floats, y: Floats, freedom: int) -> Stiffness:
+def _regression(x: Floats, y: Floats, freedom: int) -> tuple[float, float, int]:
+    """Slope, its standard error and the number of points."""
     slope = float(x @ y / (x @ x))
     rest = y - slope * x
-    return Stiffness(slope, float(np.sqrt(rest @ rest / (freedom - 1) / (x @ x))), len(x))
+    return slope, float(np.sqrt(rest @ rest / (freedom - 1) / (x @ x))), len(x)
 
 
 def _terminal(sample: Sample, forces: Floats) -> tuple[Floats, Floats, NDArray[np.int64]]:

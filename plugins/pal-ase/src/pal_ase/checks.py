@@ -17,6 +17,8 @@ Floats = NDArray[np.float64]
 _SOFTEST = 0.2
 """e²/4πε₀r³. Bonds have 1 to 14; in Hartree/bohr that is 0.02 to 0.27, and 0.05 to 0.1 where atoms are terminal."""
 _ERRORS = 3.0
+_WARM = 0.1
+"""eV/Å. In structures less disturbed bonds that differ at rest may look soft: no sign of a unit."""
 
 
 class Finite(LabelCheck):
@@ -113,7 +115,7 @@ class Plausible(LabelCheck):
         least, most = found.value - _ERRORS * found.error, found.value + _ERRORS * found.error
         if most < -_SOFTEST:
             what, guess = "pull where they are compressed", "the gradient for the forces"
-        elif least > 0 and most < _SOFTEST:
+        elif least > 0 and most < _SOFTEST and found.disturbance >= _WARM:
             what, guess = "are far too soft", "another unit, as Hartree/bohr for eV/Å"
         else:
             return None
