@@ -8,6 +8,10 @@ import numpy as np
 import pytest
 from documents import ROOT
 
+from pal_ase.balance import Balanced
+from pal_ase.check_options import BalancedOptions
+from pal_core.kernels import Context
+
 
 @pytest.fixture(scope="module")
 def admission():
@@ -25,6 +29,20 @@ def test_bad_labels_are_stopped_and_good_ones_let_pass(admission, expecting):
     assert sum(bool(case.kind) for case in cases) == 16
     counts = admission.run(cases, admission.noise(0.15, np.random.default_rng(1)) if expecting else None)
     let_pass = {kind: n for (kind, stopped), n in counts.items() if kind and not stopped}
-    assert sum(let_pass.values()) <= 2, let_pass
+    assert sum(let_pass.values()) <= 1, let_pass
     assert counts["", True] <= 1
-    assert {kind for kind, stopped in counts if stopped} >= {"zero", "hartree", "permuted", "NaN", "truncated"}
+    assert {kind for kind, stopped in counts if stopped} >= {*admission.KINDS}
+
+
+def test_unfinished_cycles_are_found_where_energies_are_right(admission):
+    """Silane after two iterations: energies are 7 meV off, far below what committees know."""
+    from planted import frames, unfinished
+
+    judge = Balanced(BalancedOptions(), Context("check"))
+    good, others = frames("SiH4", 500.0, 20, 5), frames("SiH4", 500.0, 12, 6)
+    bad = [unfinished(case.sample, 2) for case in others]
+    assert np.median([label["energy"] - case.truth["energy"] for case, label in zip(others, bad, strict=True)]) < 0.01
+    assert [judge.check(case.sample, case.label, None) for case in good] == [None] * 20
+    for case, label in zip(others, bad, strict=True):
+        assert "self-consistent" in (judge.check(case.sample, label, None) or "")
+        assert judge.check(case.sample, case.label, None) is None

@@ -62,7 +62,7 @@ class BalancedOptions(KernelOptions):
 
     factor: float = Field(30.0, gt=1, description="net force or torque that is allowed, over the usual one")
     noise: NonNegativeFloat = Field(
-        1e-4, description="net force and torque per atom that are always allowed", json_schema_extra=FORCE
+        2e-5, description="net force and torque per atom that are always allowed", json_schema_extra=FORCE
     )
 
     def interface(self) -> Interface:
