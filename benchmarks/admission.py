@@ -1,6 +1,7 @@
 """How many bad labels are stopped, and how many good ones with them.
 
-    python benchmarks/admission.py [--seeds 3] [--first 0] [--expect noise|nothing|schnet] [--molecules A,B] [--only pal.residual]
+    python benchmarks/admission.py [--seeds 3] [--first 0] [--expect noise|nothing|schnet] [--molecules A,B]
+                                   [--only pal.residual]
 
 300 good GFN2-xTB labels and 30 with planted defects pass the oracle's host, `ase.trustworthy` and `pal.residual` in
 random order, as in a run that begins with them: nothing is known of the molecule at first. After the first 48 labels
