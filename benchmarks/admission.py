@@ -8,8 +8,8 @@ random order, as in a run that begins with them: nothing is known of the molecul
 there is a committee: four members whose errors are drawn (`noise`, of the size given by `--forces`), real SchNets that
 are trained on the labels admitted so far (`schnet`), or none (`nothing`).
 
-The thresholds were chosen on trajectories of ethanol, acetone, benzene and acetamide, and looked at once on methyl
-formate, ethylamine, pyridine and ethyl methyl ether; none of these is among the molecules of the table.
+The thresholds were chosen on ethanol, acetone, benzene, acetamide, methyl formate, ethylamine, pyridine, ethyl methyl
+ether, propane, methanethiol and butadiene; none of these is among the molecules of the table.
 """
 
 from __future__ import annotations
