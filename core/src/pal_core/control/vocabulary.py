@@ -84,13 +84,17 @@ class Inspected:
 
 @dataclass(frozen=True, slots=True)
 class SampleArrived:
-    """A sample to label, already numbered by the shell; `size` is what its label's duration depends on (atoms)."""
+    """A sample to label, already numbered by the shell; `size` is what its label's duration depends on (atoms).
+
+    One of an `audit` is never dropped for its score, nor trained on.
+    """
 
     sample: int
     walker: int
     score: float
     bootstrap: bool = False
     size: int = 1
+    audit: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -312,6 +312,34 @@ class ModelContract(KernelContract, ABC):
             self.pull(model, 2)
         self._check_twins(twin, trainer)
 
+    def used(self, batch: Batch) -> NDArray[np.int64]:
+        """Rows that `use` is called with: training and validation samples from the whole batch, not all of either."""
+        return np.flatnonzero(np.arange(len(batch)) % 3 != 1)
+
+    def test_restored_training_on_a_part_goes_on_exactly(self) -> None:
+        self.needs("snapshot")
+        self.needs("use")
+        labelled = self.labelled()
+        half = len(labelled) // 2
+        first, second = labelled.split([half, len(labelled) - half])
+        early, late = self.used(first), self.used(labelled)
+        trainer = self.make_trainer(batch=first)
+        trainer.use(early)
+        self.pull(trainer, 2)
+        state = copied(trainer.snapshot())
+        twin = self.make(0, role="training")
+        twin.extend(first, self.validation(first))
+        twin.use(early)
+        twin.restore(state)
+        for model in (trainer, twin):
+            self.pull(model, 1)
+        self._check_twins(twin, trainer)
+        for model in (trainer, twin):
+            model.extend(second, self.validation(second))
+            model.use(late)
+            self.pull(model, 2)
+        self._check_twins(twin, trainer)
+
     def _check_twins(self, twin: Any, trainer: Any) -> None:
         """Assert that a restored trainer is where the other one is, to the last bit."""
         for what in ("weights", "snapshot"):
