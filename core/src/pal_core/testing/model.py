@@ -219,6 +219,12 @@ class ModelContract(KernelContract, ABC):
             trained.append(trainer.predict(self.samples()))
         self.check_same(trained[1], trained[0], "labels of held-out samples change the first epoch")
 
+    def test_capability_of_use_is_told(self) -> None:
+        can, told = self.make(0, role="training"), "use" in self.spec().capabilities
+        assert (type(can).use is not Model.use) == told, (
+            f"the capability 'use' of {self.name} doesn't fit its method use"
+        )
+
     def _altered(self, labelled: Batch, rows: NDArray[np.int64]) -> Batch:
         """The same samples, those at `rows` with other labels."""
         out = Batch(labelled.schema, copied(labelled.columns), labelled.offsets, size=len(labelled))
@@ -231,8 +237,7 @@ class ModelContract(KernelContract, ABC):
     def _chooser(self, batch: Batch) -> Any:
         """A trainer that uses two thirds of its samples."""
         trainer = self.make_trainer(batch=batch)
-        if type(trainer).use is Model.use:
-            pytest.skip(f"{self.name} uses all samples (it has no method use)")
+        self.needs("use")
         trainer.use(np.flatnonzero(np.arange(len(batch)) % 3 != 1))
         return trainer
 
