@@ -1,0 +1,46 @@
+"""``pal mace``. Light: torch and mace are imported when a command runs."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+__all__ = ["mace"]
+
+_FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
+_TRUST = (
+    "{0} is a pickle: reading it runs whatever code is in it. If you know where it comes from and trust that, "
+    "repeat the command with --trust."
+)
+
+
+@click.group()
+def mace() -> None:
+    """Model files of MACE."""
+
+
+@mace.command()
+@click.argument("source", type=_FILE)
+@click.argument("target", type=click.Path(dir_okay=False, path_type=Path))
+@click.option("--trust", is_flag=True, help="I trust SOURCE: run the code that it may hold.")
+@click.option("--head", help="Which head of a model with several to keep.")
+@click.option("--elements", default="", help="Keep these elements only, such as H,C,N,O.")
+def convert(source: Path, target: Path, trust: bool, head: str | None, elements: str) -> None:
+    """Make a model file for option `model` of mace.committee from SOURCE, a model that MACE has saved.
+
+    Energies and forces of both are compared before TARGET is written.
+    """
+    if not trust:
+        raise click.ClickException(_TRUST.format(source))
+    from pal_mace.convert import convert as make
+    from pal_mace.convert import load_pickle
+    from pal_mace.modelfile import write
+
+    try:
+        file = make(load_pickle(source), head, [e.strip() for e in elements.split(",") if e.strip()])
+    except ValueError as error:
+        raise click.ClickException(str(error)) from error
+    write(target, file.architecture, file.tensors)
+    a = file.architecture
+    click.echo(f"{target}: {len(a.elements)} elements, {a.hidden}, cutoff {a.cutoff:g} Å, as {source} predicts")
