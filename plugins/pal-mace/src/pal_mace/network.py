@@ -1,8 +1,9 @@
 """MACE as a network of pairs, evaluated by a forward pass of our own on MACE's modules.
 
 MACE's forward pass takes positions and shifts, computes each pair twice, and contracts its product basis in a way that
-costs most of the time. Here radial functions, their layers and spherical harmonics are computed once per pair, the
-product basis is that of `pal_mace.contraction`, and neither displacements nor energies of the elements are carried.
+costs most of the time. Here radial functions, their layers and spherical harmonics are computed once per pair,
+convolution and product basis are those of `pal_mace.convolution` and `pal_mace.contraction`, and neither displacements
+nor energies of the elements are carried.
 """
 
 from __future__ import annotations
@@ -20,11 +21,12 @@ from pal_ase.elements import ELEMENTS, SYMBOLS
 from pal_ase.learning.graph import Graph
 from pal_ase.learning.network import Arrays, Evaluation, TorchNetwork
 from pal_mace.contraction import Contraction, ElementOrder
+from pal_mace.convolution import Convolution
 
 __all__ = ["MaceNetwork"]
 
-_ONE_WEIGHT_PER_PAIR = ("RealAgnosticInteractionBlock", "RealAgnosticResidualInteractionBlock")
-"""Blocks whose weights of a pair are the same in both directions."""
+_PLAIN, _RESIDUAL = "RealAgnosticInteractionBlock", "RealAgnosticResidualInteractionBlock"
+"""MACE's blocks whose work is done here; others do it themselves."""
 _CLOSE = 1e-3
 """Å; atoms closer than this count as that far apart, so that no radial function divides by zero."""
 
@@ -55,6 +57,7 @@ class MaceNetwork(TorchNetwork):
         signs = [(-1.0) ** l for l in range(self.module.spherical_harmonics._lmax + 1) for _ in range(2 * l + 1)]
         self._signs = torch.tensor(signs, dtype=dtype, device=device)
         self._contractions = [Contraction(p.symmetric_contractions) for p in self.module.products]
+        self._convolutions = [_convolution(b, dtype, device) for b in self.module.interactions]
         self._forget()
 
     def _forget(self) -> None:
@@ -151,7 +154,7 @@ class MaceNetwork(TorchNetwork):
             pairwise = pairwise + module.embedding_readout(x, None)[:, 0] / module.scale_shift.scale.view(-1)[0]
         out = []
         for k, (block, product) in enumerate(zip(module.interactions, module.products, strict=True)):
-            gathered, skipped = edges.gather(block, x, k == 0)
+            gathered, skipped = edges.gather(block, self._convolutions[k], x)
             x = product.linear(self._contractions[k](gathered, atoms, self._prepared(k, atoms.present)))
             if product.use_sc and skipped is not None:
                 x = x + skipped
@@ -211,24 +214,29 @@ class _Edges:
         self.radial, self.envelope = module.radial_embedding(self.lengths, attributes, half, module.atomic_numbers)
         self.attributes = attributes
 
-    def gather(self, block: Any, x: Tensor, first_layer: bool) -> tuple[Tensor, Tensor | None]:
+    def gather(self, block: Any, convolution: Convolution | None, x: Tensor) -> tuple[Tensor, Tensor | None]:
         """What atoms gather from their neighbours, shape (atoms, channels, components), and what skips the product."""
-        if type(block).__name__ not in _ONE_WEIGHT_PER_PAIR:
+        if convolution is None:
             both = [None if t is None else torch.cat([t, t]) for t in (self.radial, self.envelope)]
             out: tuple[Tensor, Tensor | None] = block(
-                self.attributes, x, self.harmonics, both[0], self.index, both[1], first_layer=first_layer
+                self.attributes, x, self.harmonics, both[0], self.index, both[1], first_layer=True
             )
             return out
         weights = block.conv_tp_weights(self.radial)
         weights = weights if self.envelope is None else weights * self.envelope
-        sender, receiver = self.index
-        sent = block.linear_up(x).index_select(0, sender)
-        message = block.conv_tp(sent, self.harmonics, torch.cat([weights, weights]))
-        gathered = message.new_zeros(len(x), message.shape[1]).index_add(0, receiver, message)
+        gathered = convolution(block.linear_up(x), self.harmonics, torch.cat([weights, weights]), self.index)
         gathered = block.linear(gathered) / block.avg_num_neighbors
-        if type(block).__name__ == _ONE_WEIGHT_PER_PAIR[0]:
+        if type(block).__name__ == _PLAIN:
             return block.reshape(block.skip_tp(gathered, self.attributes)), None
         return block.reshape(gathered), block.skip_tp(x, self.attributes)
+
+
+def _convolution(block: Any, dtype: torch.dtype, device: torch.device) -> Convolution | None:
+    """Our convolution for a block of MACE, None where the block has to do it."""
+    if type(block).__name__ not in (_PLAIN, _RESIDUAL):
+        return None
+    out = Convolution(block.conv_tp).to(dtype, device)
+    return out if out.fits else None
 
 
 def _pulls(energies: Tensor, vectors: Tensor) -> Tensor:
