@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import copy
+import functools
+import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
 from typing import Any
@@ -108,11 +111,27 @@ class Architecture:
 
         Energies of the elements and the shift are 0, the scale is 1.
         """
-        a = self
-        with float64(), torch.random.fork_rng(devices=[]):
-            torch.manual_seed(seed)
-            module = mace_modules.ScaleShiftMACE(
-                r_max=a.cutoff,
+        module = copy.deepcopy(_prototype(json.dumps(self.to_plain())))
+        _draw(module, seed)
+        return module
+
+
+def _embedding(options: MaceOptions) -> dict[str, Any]:
+    """MACE's joint embedding of the names that its own calculator and data readers use."""
+    shared = {"type": "categorical", "per": "graph", "in_dim": 1, "emb_dim": options.features}
+    return {
+        "total_charge": {**shared, "num_classes": 2 * options.charges + 1, "offset": options.charges},
+        "total_spin": {**shared, "num_classes": options.multiplicities, "offset": -1},
+    }
+
+
+@functools.lru_cache(maxsize=4)
+def _prototype(plain: str) -> Any:
+    """The module of an architecture: making one takes seconds, copying it a fraction."""
+    a = Architecture.from_plain(json.loads(plain))
+    with float64(), torch.random.fork_rng(devices=[]):
+        module = mace_modules.ScaleShiftMACE(
+            r_max=a.cutoff,
                 num_bessel=a.basis,
                 num_polynomial_cutoff=a.envelope,
                 max_ell=a.max_l,
@@ -144,17 +163,22 @@ class Architecture:
                 atomic_inter_scale=[1.0],
                 atomic_inter_shift=[0.0],
             )
-        _make_copyable(module)
-        return module
+    _make_copyable(module)
+    return module
 
 
-def _embedding(options: MaceOptions) -> dict[str, Any]:
-    """MACE's joint embedding of the names that its own calculator and data readers use."""
-    shared = {"type": "categorical", "per": "graph", "in_dim": 1, "emb_dim": options.features}
-    return {
-        "total_charge": {**shared, "num_classes": 2 * options.charges + 1, "offset": options.charges},
-        "total_spin": {**shared, "num_classes": options.multiplicities, "offset": -1},
-    }
+def _draw(module: Any, seed: int) -> None:
+    """Draw weights as MACE's constructors do: normal ones, in the product basis by the number of couplings."""
+    with float64(), torch.random.fork_rng(devices=[]), torch.no_grad():
+        torch.manual_seed(seed)
+        for name, weight in module.named_parameters():
+            if weight.requires_grad and weight.dim():
+                weight.normal_()
+            if "symmetric_contractions" in name:
+                weight /= weight.shape[1]
+        for part in module.modules():
+            if isinstance(part, torch.nn.Linear | torch.nn.Embedding):
+                part.reset_parameters()
 
 
 def _make_copyable(module: Any) -> None:

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Annotated, Literal
 
 from pal_core.options import Interface
-from pydantic import Field, PositiveInt, field_validator, model_validator
+from pydantic import Field, PositiveFloat, PositiveInt, field_validator, model_validator
 
 from pal_ase.elements import SYMBOLS
 from pal_ase.learning_options import LearningOptions
@@ -34,6 +34,7 @@ ARCHITECTURE = (
 class MaceOptions(LearningOptions):
     """Options of `mace.committee`."""
 
+    learning_rate: PositiveFloat = Field(0.01, description="largest step of the optimiser (AdamW)")
     elements: tuple[str, ...] = Field(
         ("H", "C", "N", "O", "F", "P", "S", "Cl"),
         description="chemical elements that may occur",
