@@ -14,7 +14,7 @@ from pal_ase.testing.structures import diamond, rattled
 from pal_mace.architecture import Architecture
 from pal_mace.contraction import Contraction, ElementOrder
 from pal_mace.convert import to_mace
-from pal_mace.convolution import Convolution
+from pal_mace.convolution import Convolution, CueConvolution
 from pal_mace.library import float64, mace_modules
 
 
@@ -87,6 +87,24 @@ def test_convolution_is_the_tensor_product_of_e3nn(layer):
     message = product(x[index[0]], harmonics, weights)
     wanted = message.new_zeros(5, message.shape[1]).index_add(0, index[1], message)
     torch.testing.assert_close(Convolution(product)(x, harmonics, weights, index), wanted, rtol=0, atol=1e-10)
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_convolution_of_cuequivariance_is_ours(dtype):
+    """On the CPU, by its slow fallback."""
+    pytest.importorskip("cuequivariance_torch")
+    product = architecture(max_l=3).build(4).interactions[1].conv_tp
+    index = torch.randint(5, (2, 30))
+    sizes = ((5, product.irreps_in1.dim), (30, product.irreps_in2.dim), (30, product.weight_numel))
+    inputs = [torch.randn(size, dtype=dtype, requires_grad=True) for size in sizes]
+    cpu = torch.device("cpu")
+    results = []
+    for convolution in (Convolution(product).to(dtype, cpu), CueConvolution(product, dtype, cpu)):
+        out = convolution(*inputs, index)
+        slopes = torch.autograd.grad(out.square().sum(), inputs, create_graph=True)
+        results.append([out, *slopes, *torch.autograd.grad(slopes[0].square().sum(), inputs)])
+    for found, wanted in zip(*results, strict=True):
+        torch.testing.assert_close(found, wanted, rtol=0, atol=1e-5 * float(wanted.detach().abs().max()))
 
 
 @pytest.mark.parametrize("name", sorted(mace_modules.interaction_classes))

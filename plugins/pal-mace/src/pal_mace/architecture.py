@@ -70,7 +70,7 @@ class Architecture:
     @classmethod
     def of(cls, options: MaceOptions) -> Architecture:
         """That which the options describe."""
-        terms = [f"{options.features}x{l}{'eo'[l % 2]}" for l in range(options.hidden_l + 1)]
+        terms = [f"{options.features}x{m}{'eo'[m % 2]}" for m in range(options.hidden_l + 1)]
         return cls(
             cutoff=options.cutoff,
             elements=tuple(sorted(SYMBOLS.index(e) for e in options.elements)),
@@ -130,39 +130,40 @@ def _prototype(plain: str) -> Any:
     """The module of an architecture: making one takes seconds, copying it a fraction."""
     a = Architecture.from_plain(json.loads(plain))
     with float64(), torch.random.fork_rng(devices=[]):
-        module = mace_modules.ScaleShiftMACE(
+        make: Any = mace_modules.ScaleShiftMACE
+        module = make(
             r_max=a.cutoff,
-                num_bessel=a.basis,
-                num_polynomial_cutoff=a.envelope,
-                max_ell=a.max_l,
-                interaction_cls=mace_modules.interaction_classes[a.block],
-                interaction_cls_first=mace_modules.interaction_classes[a.first_block],
-                num_interactions=a.interactions,
-                num_elements=len(a.elements),
-                hidden_irreps=o3.Irreps(a.hidden),
-                MLP_irreps=o3.Irreps(a.readout),
-                atomic_energies=np.zeros((1, len(a.elements))),
-                avg_num_neighbors=a.neighbours,
-                atomic_numbers=list(a.elements),
-                correlation=a.correlation,
-                gate=mace_modules.gate_dict[a.gate],
-                pair_repulsion=a.repulsion,
-                apply_cutoff=a.apply_cutoff,
-                use_reduced_cg=a.reduced_cg,
-                use_so3=a.so3,
-                use_agnostic_product=a.agnostic_product,
-                use_last_readout_only=a.last_readout_only,
-                use_embedding_readout=a.embedding_readout,
-                distance_transform=a.distance_transform,
-                edge_irreps=None if a.edge_irreps is None else o3.Irreps(a.edge_irreps),
-                use_edge_irreps_first=a.edge_irreps_first,
-                radial_MLP=list(a.radial_layers),
-                radial_type=a.radial,
-                embedding_specs=None if a.embedding is None else dict(a.embedding),
-                readout_cls=mace_modules.readout_classes[a.last_readout],
-                atomic_inter_scale=[1.0],
-                atomic_inter_shift=[0.0],
-            )
+            num_bessel=a.basis,
+            num_polynomial_cutoff=a.envelope,
+            max_ell=a.max_l,
+            interaction_cls=mace_modules.interaction_classes[a.block],
+            interaction_cls_first=mace_modules.interaction_classes[a.first_block],
+            num_interactions=a.interactions,
+            num_elements=len(a.elements),
+            hidden_irreps=o3.Irreps(a.hidden),
+            MLP_irreps=o3.Irreps(a.readout),
+            atomic_energies=np.zeros((1, len(a.elements))),
+            avg_num_neighbors=a.neighbours,
+            atomic_numbers=list(a.elements),
+            correlation=a.correlation,
+            gate=mace_modules.gate_dict[a.gate],
+            pair_repulsion=a.repulsion,
+            apply_cutoff=a.apply_cutoff,
+            use_reduced_cg=a.reduced_cg,
+            use_so3=a.so3,
+            use_agnostic_product=a.agnostic_product,
+            use_last_readout_only=a.last_readout_only,
+            use_embedding_readout=a.embedding_readout,
+            distance_transform=a.distance_transform,
+            edge_irreps=None if a.edge_irreps is None else o3.Irreps(a.edge_irreps),
+            use_edge_irreps_first=a.edge_irreps_first,
+            radial_MLP=list(a.radial_layers),
+            radial_type=a.radial,
+            embedding_specs=None if a.embedding is None else dict(a.embedding),
+            readout_cls=mace_modules.readout_classes[a.last_readout],
+            atomic_inter_scale=[1.0],
+            atomic_inter_shift=[0.0],
+        )
     _make_copyable(module)
     return module
 
@@ -175,7 +176,7 @@ def _draw(module: Any, seed: int) -> None:
             if weight.requires_grad and weight.dim():
                 weight.normal_()
             if "symmetric_contractions" in name:
-                weight /= weight.shape[1]
+                weight.div_(weight.shape[1])
         for part in module.modules():
             if isinstance(part, torch.nn.Linear | torch.nn.Embedding):
                 part.reset_parameters()

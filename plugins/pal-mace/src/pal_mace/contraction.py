@@ -130,9 +130,7 @@ class Contraction:
         return gathered.new_zeros(0, gathered.shape[1] * sum(self.components))
 
 
-def _factors(
-    lower: list[tuple[int, ...]], upper: list[tuple[int, ...]], device: torch.device
-) -> tuple[Tensor, Tensor]:
+def _factors(lower: list[tuple[int, ...]], upper: list[tuple[int, ...]], device: torch.device) -> tuple[Tensor, Tensor]:
     """Which monomial of the degree below, and which component, each monomial is made of."""
     places = {t: k for k, t in enumerate(lower)}
     left = torch.tensor([places[t[:-1]] for t in upper], device=device)

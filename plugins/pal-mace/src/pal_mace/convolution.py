@@ -18,9 +18,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from pal_mace.library import o3
+from pal_mace.library import float_precision, o3
 
-__all__ = ["Convolution"]
+__all__ = ["Convolution", "CueConvolution"]
 
 
 class Convolution:
@@ -103,6 +103,35 @@ class Convolution:
             for p, (n, d) in zip(parts, self.groups, strict=True)
         ]
         return torch.cat(rows, 1)
+
+
+class CueConvolution:
+    """The same by NVIDIA's cuEquivariance (package cuequivariance-torch), for CUDA.
+
+    Parameters
+    ----------
+    product : e3nn.o3.TensorProduct
+    dtype : torch.dtype
+    device : torch.device
+    """
+
+    def __init__(self, product: Any, dtype: torch.dtype, device: torch.device) -> None:
+        from mace.modules.wrapper_ops import CuEquivarianceConfig, TensorProduct
+
+        chosen = CuEquivarianceConfig(enabled=True, layout="mul_ir", group="O3_e3nn", optimize_channelwise=True)
+        with float_precision(dtype):
+            self.product = TensorProduct(
+                product.irreps_in1,
+                product.irreps_in2,
+                product.irreps_out,
+                instructions=[(i.i_in1, i.i_in2, i.i_out, i.connection_mode, True) for i in product.instructions],
+                cueq_config=chosen,
+            ).to(device)
+
+    def __call__(self, x: Tensor, harmonics: Tensor, weights: Tensor, index: Tensor) -> Tensor:
+        """What atoms gather; parameters as those of `Convolution`."""
+        message = self.product(x.index_select(0, index[0]), harmonics, weights)
+        return message.new_zeros(len(x), message.shape[1]).index_add(0, index[1], message)
 
 
 def _coupling(product: Any, paths: list[Any]) -> Tensor:

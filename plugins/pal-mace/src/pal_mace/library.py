@@ -15,7 +15,7 @@ from collections.abc import Iterator
 
 import torch
 
-__all__ = ["float64", "mace_modules", "o3"]
+__all__ = ["float64", "float_precision", "has_cuequivariance", "mace_modules", "o3"]
 
 _SWITCH = "TORCH_FORCE_NO_WEIGHTS_ONLY_LOAD"
 
@@ -45,17 +45,28 @@ with _contained():
 
 
 @contextlib.contextmanager
-def float64() -> Iterator[None]:
-    """Make MACE's constructors compute in double precision, whatever the model is converted to afterwards.
+def float_precision(dtype: torch.dtype) -> Iterator[None]:
+    """Make MACE's constructors compute in this precision: they take torch's default.
 
-    What they compute, Clebsch-Gordan coefficients among it, takes torch's default precision. Their warnings about
-    TorchScript say nothing to a user.
+    Their warnings about TorchScript say nothing to a user.
     """
     before = torch.get_default_dtype()
-    torch.set_default_dtype(torch.float64)
+    torch.set_default_dtype(dtype)
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             yield
     finally:
         torch.set_default_dtype(before)
+
+
+def float64() -> contextlib.AbstractContextManager[None]:
+    """Double precision, in which networks are made, whatever they are converted to afterwards."""
+    return float_precision(torch.float64)
+
+
+def has_cuequivariance() -> bool:
+    """Whether mace has found cuEquivariance."""
+    from mace.modules.wrapper_ops import CUET_AVAILABLE
+
+    return bool(CUET_AVAILABLE)

@@ -36,7 +36,9 @@ class MaceCommittee(AtomisticModel):
 
     def _network(self, seed: int) -> MaceNetwork:
         module = self._architecture.build(seed) if self._file is None else self._file.build(seed)
-        return MaceNetwork(module, self.frame.dtype, self.frame.device, self.options.train == "readouts")
+        options = self.options
+        frozen = {"readouts_only": options.train == "readouts", "accelerate": options.accelerate}
+        return MaceNetwork(module, self.frame.dtype, self.frame.device, **frozen)
 
     @property
     def _architecture(self) -> Architecture:

@@ -38,7 +38,10 @@ class ModelFile:
         module = self.architecture.build(seed)
         shapes = {name: value.shape for name, value in module.state_dict().items()}
         # Files of one head and those of none differ by an axis of length one.
-        fitted = {n: t.reshape(shapes[n]) if t.numel() == shapes.get(n, t.shape).numel() and n in shapes else t for n, t in self.tensors.items()}
+        fitted = {
+            n: t.reshape(shapes[n]) if t.numel() == shapes.get(n, t.shape).numel() and n in shapes else t
+            for n, t in self.tensors.items()
+        }
         strange = module.load_state_dict(fitted, strict=False)
         missing = [name for name in strange.missing_keys if not derived(name)]
         if missing or strange.unexpected_keys:

@@ -21,7 +21,8 @@ from pal_ase.elements import ELEMENTS, SYMBOLS
 from pal_ase.learning.graph import Graph
 from pal_ase.learning.network import Arrays, Evaluation, TorchNetwork
 from pal_mace.contraction import Contraction, ElementOrder
-from pal_mace.convolution import Convolution
+from pal_mace.convolution import Convolution, CueConvolution
+from pal_mace.library import has_cuequivariance
 
 __all__ = ["MaceNetwork"]
 
@@ -41,15 +42,25 @@ class MaceNetwork(TorchNetwork):
     device : torch.device
     readouts_only : bool
         Freeze everything but the readouts.
+    accelerate : bool
+        Use cuEquivariance on CUDA where it is installed.
     """
 
-    pairs_at_once = 1024
-
-    def __init__(self, module: Any, dtype: torch.dtype, device: torch.device, readouts_only: bool = False) -> None:
+    def __init__(
+        self,
+        module: Any,
+        dtype: torch.dtype,
+        device: torch.device,
+        *,
+        readouts_only: bool = False,
+        accelerate: bool = True,
+    ) -> None:
         for name, parameter in module.named_parameters():
             if readouts_only and not name.startswith("readouts."):
                 parameter.requires_grad_(False)
         super().__init__(module, dtype, device)
+        # Larger tensors would not fit the cache of a CPU; a GPU wants all there is.
+        self.pairs_at_once = 1024 if device.type == "cpu" else 65_536
         self.readouts_only = readouts_only
         index = torch.full((ELEMENTS,), -1)
         index[self.module.atomic_numbers.cpu()] = torch.arange(len(self.module.atomic_numbers))
@@ -57,7 +68,7 @@ class MaceNetwork(TorchNetwork):
         signs = [(-1.0) ** l for l in range(self.module.spherical_harmonics._lmax + 1) for _ in range(2 * l + 1)]
         self._signs = torch.tensor(signs, dtype=dtype, device=device)
         self._contractions = [Contraction(p.symmetric_contractions) for p in self.module.products]
-        self._convolutions = [_convolution(b, dtype, device) for b in self.module.interactions]
+        self._convolutions = [_convolution(b, dtype, device, accelerate) for b in self.module.interactions]
         self._forget()
 
     def _forget(self) -> None:
@@ -99,6 +110,10 @@ class MaceNetwork(TorchNetwork):
             value.detach().copy_(torch.from_numpy(np.array(state[name])))
         self.neighbours = float(state["neighbours"])
         self._forget()
+
+    def constants(self) -> dict[str, NDArray[Any]]:
+        """Frozen parameters and the mean number of neighbours."""
+        return {name: value for name, value in self.state().items() if name not in self._trained}
 
     def trunk(self) -> bytes:
         """A digest of everything that is frozen: networks of one digest and architecture differ by readouts only."""
@@ -214,7 +229,9 @@ class _Edges:
         self.radial, self.envelope = module.radial_embedding(self.lengths, attributes, half, module.atomic_numbers)
         self.attributes = attributes
 
-    def gather(self, block: Any, convolution: Convolution | None, x: Tensor) -> tuple[Tensor, Tensor | None]:
+    def gather(
+        self, block: Any, convolution: Convolution | CueConvolution | None, x: Tensor
+    ) -> tuple[Tensor, Tensor | None]:
         """What atoms gather from their neighbours, shape (atoms, channels, components), and what skips the product."""
         if convolution is None:
             both = [None if t is None else torch.cat([t, t]) for t in (self.radial, self.envelope)]
@@ -231,10 +248,14 @@ class _Edges:
         return block.reshape(gathered), block.skip_tp(x, self.attributes)
 
 
-def _convolution(block: Any, dtype: torch.dtype, device: torch.device) -> Convolution | None:
-    """Our convolution for a block of MACE, None where the block has to do it."""
+def _convolution(
+    block: Any, dtype: torch.dtype, device: torch.device, accelerate: bool
+) -> Convolution | CueConvolution | None:
+    """The convolution for a block of MACE, None where the block has to do it."""
     if type(block).__name__ not in (_PLAIN, _RESIDUAL):
         return None
+    if accelerate and device.type == "cuda" and has_cuequivariance():
+        return CueConvolution(block.conv_tp, dtype, device)
     out = Convolution(block.conv_tp).to(dtype, device)
     return out if out.fits else None
 

@@ -43,7 +43,9 @@ class MaceOptions(LearningOptions):
     features: PositiveInt = Field(32, description="channels: numbers of each kind that describe an atom")
     hidden_l: int = Field(1, ge=0, le=3, description="largest angular momentum of what atoms tell their neighbours")
     interactions: PositiveInt = Field(2, description="layers in which atoms see their neighbours")
-    correlation: int = Field(3, ge=1, le=4, description="neighbours of an atom whose positions are coupled in one layer")
+    correlation: int = Field(
+        3, ge=1, le=4, description="neighbours of an atom whose positions are coupled in one layer"
+    )
     max_l: int = Field(3, ge=1, le=4, description="largest angular momentum of the spherical harmonics")
     basis: PositiveInt = Field(8, description="radial functions between 0 and the cutoff")
     radial: Literal["bessel", "gaussian", "chebyshev"] = Field("bessel", description="kind of the radial functions")
