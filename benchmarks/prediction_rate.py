@@ -5,10 +5,10 @@
 Predicted are one, 32 and 89 ethanol molecules (9 atoms) and one periodic cell of 64 copper atoms, graph building
 included: by PAL's kernel, one by one by the library's own ASE calculator, and by the library's own batched forward.
 All three have the same weights, and what they predict is compared first. They take turns, round after round, and the
-fastest of the rounds counts. On a CPU the time is that of this process, so that other work on the machine counts little.
+fastest of the rounds counts. On a CPU the time is that of this process: other work on the machine counts little.
 
-What is particular to a library is in ``rates_<plugin>.py`` beside this file; see `rates.Rival`. Exits with 1 if the kernel is
-slower than either.
+What is particular to a library is in ``rates_<plugin>.py`` beside this file; see `rates.Rival`. Exits with 1 if the
+kernel is slower than either.
 """
 
 from __future__ import annotations
@@ -83,9 +83,7 @@ def main() -> int:
     make = importlib.import_module(f"rates_{options.plugin}").make
     slower = []
     print(f"{options.plugin}, {options.device}; ms for all samples, and how many times longer the library takes\n")
-    print(
-        "| members | samples | kernel, ms | calculator, one by one | own batched forward | gain of batching | differs by |"
-    )
+    print("| members | samples | kernel, ms | calculator | own batched forward | gain of batching | differs by |")
     print("|---|---|---|---|---|---|---|")
     for count in (int(text) for text in options.members.split(",")):
         rival = make(count, options.device)

@@ -106,7 +106,7 @@ def test_pickles_are_read_only_where_the_user_says_so(pickled, tmp_path):
     done = run(pickled, tmp_path / "out.safetensors")
     assert done.exit_code == 1
     assert "is a pickle: reading it runs whatever code is in it" in done.output
-    with pytest.raises(ValueError, match="own.model is not a safetensors file .*`pal mace convert own.model OUT"):
+    with pytest.raises(ValueError, match=r"own.model is not a safetensors file .*`pal mace convert own.model OUT"):
         from_file(pickled)
 
 
@@ -135,7 +135,7 @@ def test_wrong_files_are_told_apart(tmp_path, file):
     with pytest.raises(FileNotFoundError, match="option model: there is no file"):
         from_file(tmp_path / "none.safetensors")
     save_file(dict(member().weights()), tmp_path / "weights.safetensors")
-    with pytest.raises(ValueError, match="holds tensors, but no MACE model .* weights of a run belong to option weigh"):
+    with pytest.raises(ValueError, match=r"holds tensors, but no MACE model .* weights of a run belong to option weigh"):
         from_file(tmp_path / "weights.safetensors")
     with pytest.raises(ValueError, match="doesn't embed charge and multiplicity: set option charge_embedding = false"):
         from_file(file, charge_embedding=True)

@@ -1,6 +1,6 @@
 r"""MACE's convolution, faster than that of e3nn's tensor product.
 
-Of every neighbour with features :math:`x_{l_1 m_1}`, direction :math:`Y_{l_2 m_2}` and radial weights :math:`w_p` an atom
+Of neighbours with features :math:`x_{l_1 m_1}`, directions :math:`Y_{l_2 m_2}` and radial weights :math:`w_p` an atom
 gathers, per channel (eq. 8 of I. Batatia et al., arXiv:2206.07697),
 
 .. math::
@@ -119,8 +119,9 @@ class CueConvolution:
         from mace.modules.wrapper_ops import CuEquivarianceConfig, TensorProduct
 
         chosen = CuEquivarianceConfig(enabled=True, layout="mul_ir", group="O3_e3nn", optimize_channelwise=True)
+        make: Any = TensorProduct
         with float_precision(dtype):
-            self.product = TensorProduct(
+            self.product = make(
                 product.irreps_in1,
                 product.irreps_in2,
                 product.irreps_out,

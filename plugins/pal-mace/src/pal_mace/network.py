@@ -65,7 +65,7 @@ class MaceNetwork(TorchNetwork):
         index = torch.full((ELEMENTS,), -1)
         index[self.module.atomic_numbers.cpu()] = torch.arange(len(self.module.atomic_numbers))
         self._index = index.to(device)
-        signs = [(-1.0) ** l for l in range(self.module.spherical_harmonics._lmax + 1) for _ in range(2 * l + 1)]
+        signs = [(-1.0) ** m for m in range(self.module.spherical_harmonics._lmax + 1) for _ in range(2 * m + 1)]
         self._signs = torch.tensor(signs, dtype=dtype, device=device)
         self._contractions = [Contraction(p.symmetric_contractions) for p in self.module.products]
         self._convolutions = [_convolution(b, dtype, device, accelerate) for b in self.module.interactions]
