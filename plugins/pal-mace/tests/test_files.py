@@ -135,7 +135,7 @@ def test_wrong_files_are_told_apart(tmp_path, file):
     with pytest.raises(FileNotFoundError, match="option model: there is no file"):
         from_file(tmp_path / "none.safetensors")
     save_file(dict(member().weights()), tmp_path / "weights.safetensors")
-    with pytest.raises(ValueError, match=r"holds tensors, but no MACE model .* weights of a run belong to option weigh"):
+    with pytest.raises(ValueError, match=r"holds tensors, but no MACE model .* weights of a run belong to"):
         from_file(tmp_path / "weights.safetensors")
     with pytest.raises(ValueError, match="doesn't embed charge and multiplicity: set option charge_embedding = false"):
         from_file(file, charge_embedding=True)
