@@ -26,11 +26,11 @@ def labelled(count):
 
 
 def test_learns_ethanol_of_gfn2():
-    """Displaced by 0.08 Å; predicting zero is off by 1.9 eV/Å."""
+    """Displaced by 0.08 Å; predicting zero is off by 2.3 eV/Å."""
     data, unseen = (slice(0, 60), slice(60, 80))
     frames = labelled(80)
     take = [frames.take(np.isin(np.arange(80), np.arange(80)[part])) for part in (data, unseen)]
-    model = trained(member(features=8, correlation=3, batch_size=5), take[0], 30)
+    model = trained(member(features=8, correlation=3, batch_size=5), take[0], 15)
     found, wanted = model.predict(take[1]).columns["forces"], take[1].columns["forces"]
     assert np.abs(wanted).mean() > 1.5
-    assert np.abs(found - wanted).mean() < 0.25
+    assert np.abs(found - wanted).mean() < 0.3

@@ -69,6 +69,7 @@ class MaceNetwork(TorchNetwork):
         self._signs = torch.tensor(signs, dtype=dtype, device=device)
         self._contractions = [Contraction(p.symmetric_contractions) for p in self.module.products]
         self._convolutions = [_convolution(b, dtype, device, accelerate) for b in self.module.interactions]
+        _strip(self.module, self._convolutions)
         self._forget()
 
     def _forget(self) -> None:
@@ -258,6 +259,19 @@ def _convolution(
         return CueConvolution(block.conv_tp, dtype, device)
     out = Convolution(block.conv_tp).to(dtype, device)
     return out if out.fits else None
+
+
+def _strip(module: Any, convolutions: list[Convolution | CueConvolution | None]) -> None:
+    """Take out what is done here instead: it would be copied with every member."""
+    for block, convolution in zip(module.interactions, convolutions, strict=True):
+        if convolution is not None:
+            block.conv_tp = torch.nn.Identity()
+    for product in module.products:
+        for part in product.symmetric_contractions.contractions:
+            part.graph_opt_main = torch.nn.Identity()
+            part.contractions_weighting = part.contractions_features = torch.nn.ModuleList()
+            for name in [n for n, _ in part.named_buffers() if n.startswith("U_matrix")]:
+                delattr(part, name)
 
 
 def _pulls(energies: Tensor, vectors: Tensor) -> Tensor:
