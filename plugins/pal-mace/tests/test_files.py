@@ -14,8 +14,10 @@ from pal_ase.codec import atoms_to_batch
 from pal_ase.testing.structures import frames, rattled
 from pal_mace.architecture import Architecture
 from pal_mace.commands import mace
+from pal_mace.convert import convert as convert_module
 from pal_mace.library import float64, mace_modules, o3
 from pal_mace.model import MaceCommittee
+from pal_mace.modelfile import write
 from pal_mace.options import MaceOptions
 
 ELEMENTS = (1, 6, 7, 8)
@@ -142,11 +144,8 @@ def test_wrong_files_are_told_apart(tmp_path, file):
 
 
 def test_embedding_of_charge_survives_conversion(tmp_path):
-    from pal_mace.convert import convert
-    from pal_mace.modelfile import write
-
     plain = member(charge_embedding=True)._architecture.to_plain()
-    converted = convert(Architecture.from_plain(plain).build(5))
+    converted = convert_module(Architecture.from_plain(plain).build(5))
     write(tmp_path / "charged.safetensors", converted.architecture, converted.tensors)
     model = from_file(tmp_path / "charged.safetensors", charge_embedding=True, dtype="float64")
     images = [charged(rattled("H2O"), charge, 1) for charge in (0, 1)]
@@ -189,6 +188,22 @@ def test_trunks_that_differ_are_not_shared(file):
     a, b = MaceCommittee.predict_together(members, batch)
     np.testing.assert_array_equal(b.columns["forces"], members[1].predict(batch).columns["forces"])
     assert np.abs(a.columns["forces"] - b.columns["forces"]).max() > 1e-3
+
+
+def test_weights_of_other_elements_are_refused():
+    other = member(elements=["H", "N", "O"])
+    with pytest.raises(ValueError, match="these weights are for elements H, C, O, not H, N, O"):
+        other.load(member().weights())
+
+
+def test_weights_bring_the_scale_of_their_model_file(tmp_path):
+    module = member()._architecture.build(5)
+    module.scale_shift.scale *= 0.8
+    made = convert_module(module)
+    write(tmp_path / "m.safetensors", made.architecture, made.tensors)
+    save_file(dict(from_file(tmp_path / "m.safetensors", dtype="float64").weights()), tmp_path / "w.safetensors")
+    started = member(dtype="float64", weights=tmp_path / "w.safetensors")
+    assert float(started._trainer.potential.network.module.scale_shift.scale) == pytest.approx(0.8)
 
 
 def test_readouts_can_be_drawn_anew_on_weights_of_a_run(tmp_path):

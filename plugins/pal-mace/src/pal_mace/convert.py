@@ -207,8 +207,9 @@ def to_mace(architecture: Architecture, weights: dict[str, NDArray[Any]]) -> Any
         In double precision.
     """
     module = architecture.build(0)
-    for name, value in module.named_parameters():
-        value.data.copy_(torch.from_numpy(np.array(weights[name])))
+    known = module.state_dict().keys()
+    tensors = {n: torch.from_numpy(np.array(a)) for n, a in weights.items() if n in known}
+    module.load_state_dict(tensors, strict=False)
     for block in module.interactions:
         block.avg_num_neighbors = float(weights["neighbours"])
     scale = float(weights["scale"])

@@ -23,6 +23,7 @@ from pal_ase.learning.network import Arrays, Evaluation, TorchNetwork
 from pal_mace.contraction import Contraction, ElementOrder
 from pal_mace.convolution import Convolution, CueConvolution
 from pal_mace.library import has_cuequivariance
+from pal_mace.modelfile import derived
 
 __all__ = ["MaceNetwork"]
 
@@ -100,20 +101,34 @@ class MaceNetwork(TorchNetwork):
         self.neighbours = max(1.0, 2 * len(graph.first) / max(1, len(graph.numbers)))
 
     def state(self) -> dict[str, NDArray[Any]]:
-        """Parameters by the names that MACE gives them, and the mean number of neighbours; copies."""
-        parameters = self.module.named_parameters()
-        state = {name: value.detach().cpu().numpy().copy() for name, value in parameters}
+        """What MACE's module holds and doesn't derive, by its names, and the mean number of neighbours; copies."""
+        state = {name: value.detach().cpu().numpy().copy() for name, value in self._tensors().items()}
         return state | {"neighbours": np.array(self.neighbours)}
 
+    def _tensors(self) -> dict[str, Tensor]:
+        """Energies of the elements are not among them: they are the base's references."""
+        named = self.module.state_dict().items()
+        return {n: t for n, t in named if not derived(n) and not n.startswith("atomic_energies_fn.")}
+
     def load(self, state: Arrays) -> None:
-        """Copy into the parameters."""
-        for name, value in self.module.named_parameters():
+        """Copy into parameters and buffers.
+
+        Raises
+        ------
+        ValueError
+            If the numbers are those of other elements.
+        """
+        mine, found = self.module.atomic_numbers.tolist(), np.array(state["atomic_numbers"]).tolist()
+        if mine != found:
+            texts = [", ".join(SYMBOLS[z] for z in numbers) for numbers in (found, mine)]
+            raise ValueError(f"mace.committee: these weights are for elements {texts[0]}, not {texts[1]}")
+        for name, value in self._tensors().items():
             value.detach().copy_(torch.from_numpy(np.array(state[name])))
         self.neighbours = float(state["neighbours"])
         self._forget()
 
     def constants(self) -> dict[str, NDArray[Any]]:
-        """Frozen parameters and the mean number of neighbours."""
+        """Frozen parameters, buffers and the mean number of neighbours."""
         return {name: value for name, value in self.state().items() if name not in self._trained}
 
     def trunk(self) -> bytes:
