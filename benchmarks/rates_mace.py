@@ -1,4 +1,4 @@
-"""MACE for `prediction_rate.py`: defaults of `mace.committee` beside mace-torch on the same weights."""
+"""MACE for `prediction_rate.py`: 32x0e + 32x1o, l up to 3, correlation 3, two layers, cutoff 5 Å."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class Mace(Rival):
         from mace.calculators import MACECalculator
         from mace.tools.utils import AtomicNumberTable
 
-        options = MaceOptions(elements=ELEMENTS)
+        options = MaceOptions(elements=ELEMENTS, features=32, hidden_l=1, max_l=3, correlation=3)
         self.members = [MaceCommittee(options, Context("prediction", k, 1, device=device)) for k in range(members)]
         for member in self.members:
             weights = dict(member.weights())

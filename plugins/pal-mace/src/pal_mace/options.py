@@ -46,7 +46,7 @@ class MaceOptions(LearningOptions):
     correlation: int = Field(
         3, ge=1, le=4, description="neighbours of an atom whose positions are coupled in one layer"
     )
-    max_l: int = Field(3, ge=1, le=4, description="largest angular momentum of the spherical harmonics")
+    max_l: int = Field(2, ge=1, le=4, description="largest angular momentum of the spherical harmonics")
     basis: PositiveInt = Field(8, description="radial functions between 0 and the cutoff")
     radial: Literal["bessel", "gaussian", "chebyshev"] = Field("bessel", description="kind of the radial functions")
     envelope: int = Field(5, ge=2, description="order p of the polynomial that ends at the cutoff")
