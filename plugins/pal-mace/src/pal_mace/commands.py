@@ -34,11 +34,14 @@ def convert(source: Path, target: Path, trust: bool, head: str | None, elements:
     if not trust:
         raise click.ClickException(_TRUST.format(source))
     from pal_mace.convert import convert as make
-    from pal_mace.convert import load_pickle
+    from pal_mace.convert import suitable
     from pal_mace.modelfile import write
+    from pal_mace.pickled import load_pickle
 
     try:
-        file = make(load_pickle(source), head, [e.strip() for e in elements.split(",") if e.strip()])
+        file = make(
+            suitable(load_pickle(source), str(source)), head, [e.strip() for e in elements.split(",") if e.strip()]
+        )
     except ValueError as error:
         raise click.ClickException(str(error)) from error
     write(target, file.architecture, file.tensors)

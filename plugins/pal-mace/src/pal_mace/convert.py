@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -22,26 +20,22 @@ from pal_mace.library import float64, mace_modules, o3
 from pal_mace.modelfile import ModelFile, derived, references
 from pal_mace.network import MaceNetwork
 
-__all__ = ["check", "convert", "describe", "load_pickle", "to_mace"]
+__all__ = ["check", "convert", "describe", "suitable", "to_mace"]
 
 _TOLERANCE = 1e-5
 
 
-def load_pickle(path: Path) -> Any:
-    """Read MACE's own model file. This runs whatever code the file holds: only for files that the user trusts.
+def suitable(model: Any, name: str) -> Any:
+    """The model in double precision, if it is one that can be converted.
 
     Raises
     ------
     ValueError
-        If it holds no MACE model that can be converted.
     """
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        model = torch.load(path, map_location="cpu", weights_only=False)
     if isinstance(model, torch.jit.ScriptModule):
-        raise ValueError(f"{path} is compiled (TorchScript); convert the model that it was compiled from")
+        raise ValueError(f"{name} is compiled (TorchScript); convert the model that it was compiled from")
     if type(model) is not mace_modules.ScaleShiftMACE:
-        raise ValueError(f"{path} holds a {type(model).__name__}; only ScaleShiftMACE can be converted")
+        raise ValueError(f"{name} holds a {type(model).__name__}; only ScaleShiftMACE can be converted")
     return model.double()
 
 
@@ -93,10 +87,9 @@ def convert(model: Any, head: str | None = None, elements: Sequence[str] = ()) -
         If the model can't be converted, or would not give the same energies and forces.
     """
     model = _one_head(model, head)
-    if model.__class__.__name__ == "ScaleShiftMACE" and getattr(model, "embedding_specs", None):
-        strange = sorted(set(model.embedding_specs) - {"total_charge", "total_spin"})
-        if strange:
-            raise ValueError(f"the model embeds {', '.join(strange)}; samples have charge and multiplicity only")
+    strange = sorted(set(getattr(model, "embedding_specs", None) or {}) - {"total_charge", "total_spin"})
+    if strange:
+        raise ValueError(f"the model embeds {', '.join(strange)}; samples have charge and multiplicity only")
     file = _file(model)
     if elements:
         file = _restricted(model, file.architecture, elements)
@@ -181,7 +174,7 @@ def _trial(elements: Sequence[int]) -> Atoms:
     rng = np.random.default_rng(0)
     numbers = [elements[k % len(elements)] for k in range(8)]
     chain = np.cumsum(rng.uniform(0.6, 1.0, (8, 3)) * rng.choice([1, 1, -0.3], (8, 3)), axis=0)
-    return Atoms(numbers, chain)
+    return Atoms(numbers, chain, info={"charge": 0, "multiplicity": 1, "spin": 1})
 
 
 def potential(file: ModelFile) -> Potential:
