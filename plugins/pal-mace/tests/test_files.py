@@ -160,12 +160,13 @@ def test_frozen_trunk_is_shared_and_only_readouts_learn(file):
     first, second = (m.weights() for m in members[:2])
     changed = {n for n in first if not np.array_equal(first[n], second[n])}
     assert changed == {n for n in first if n.startswith("readouts.")} | {"references"}
-    alone = [m.predict(batch) for m in members]
+    few = batch.take(np.arange(20) < 4)
+    alone = [m.predict(few) for m in members]
     networks = [m._trainer.potential.network for m in members]
     calls = []
     for network in networks:
         network.features = _counting(network.features, calls)
-    for found, wanted in zip(MaceCommittee.predict_together(members, batch), alone, strict=True):
+    for found, wanted in zip(MaceCommittee.predict_together(members, few), alone, strict=True):
         for name, values in wanted.columns.items():
             np.testing.assert_allclose(found.columns[name], values, rtol=0, atol=1e-9)
     assert len(calls) == 1
