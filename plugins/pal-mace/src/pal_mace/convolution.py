@@ -77,9 +77,10 @@ class Convolution:
             In the order of the product's output.
         """
         sent = self._channels_last(x).index_select(0, index[0])
-        matrices = (harmonics @ self.coupling).view(len(harmonics), -1, sent.shape[1])
+        # Without any pair no size can be left to torch.
+        matrices = (harmonics @ self.coupling).view(len(harmonics), sum(n * d for n, d in self.groups), sent.shape[1])
         terms = torch.bmm(matrices, sent).split([n * d for n, d in self.groups], 1)
-        w = weights.view(len(weights), -1, self.channels)
+        w = weights.view(len(weights), sum(n for n, _ in self.groups), self.channels)
         w = w if self.order is None else w.index_select(1, self.order)
         shares = w.split([n for n, _ in self.groups], 1)
         message = torch.cat(
