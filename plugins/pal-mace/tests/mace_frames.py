@@ -33,7 +33,7 @@ def member(index: int = 0, role: str = "training", seed: int = 3, **options: Any
 def trained(model: MaceCommittee, batch: Any, epochs: int = 3) -> MaceCommittee:
     model.extend(batch, np.arange(len(batch)) % 5 == 4)
     iterator = model.train()
-    list(islice(iterator, epochs))
+    list(islice((e for e in iterator if e.whole), epochs))
     iterator.close()
     return model
 
