@@ -108,7 +108,7 @@ class MaceNetwork(TorchNetwork):
     def _tensors(self) -> dict[str, Tensor]:
         """Energies of the elements are not among them: they are the base's references."""
         named = self.module.state_dict().items()
-        return {n: t for n, t in named if not derived(n) and not n.startswith("atomic_energies_fn.")}
+        return {n: t for n, t in named if t.numel() and not derived(n) and not n.startswith("atomic_energies_fn.")}
 
     def load(self, state: Arrays) -> None:
         """Copy into parameters and buffers.
