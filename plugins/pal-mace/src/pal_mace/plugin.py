@@ -24,7 +24,7 @@ def pal_kernels() -> list[KernelSpec]:
             target="pal_mace.model:MaceCommittee",
             options="pal_mace.options:MaceOptions",
             summary="MACE: energies, forces and stress of molecules and crystals, from scratch or from a trained model",
-            capabilities=frozenset({"snapshot"}),
+            capabilities=frozenset({"snapshot", "use"}),
         )
     ]
 
