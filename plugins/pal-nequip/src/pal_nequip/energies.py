@@ -13,12 +13,14 @@ from torch import Tensor
 from pal_ase.elements import ELEMENTS
 from pal_nequip.library import Recipe, graph_model
 
-__all__ = ["AtomicEnergies", "readouts"]
+__all__ = ["AtomicEnergies", "is_readout"]
 
 _AFTER = ("per_type_energy_scale_shift", "total_energy_sum")
 """What the library does with atomic energies; references, unit and sum are the training's business here."""
-_READOUTS = ("per_atom_energy_readout", "edge_readout")
+_READOUTS = ("per_atom_energy_readout.", "edge_readout.")
 _EMBEDDINGS = ("embed_module", "center_embed", "neighbor_embed")
+_STATES = "pal_states"
+"""Where Allegro finds types that tell charges and multiplicities apart; its cutoffs don't."""
 
 
 class AtomicEnergies(torch.nn.Sequential):
@@ -39,25 +41,28 @@ class AtomicEnergies(torch.nn.Sequential):
     known: Tensor
 
     def __init__(self, recipe: Recipe, seed: int) -> None:
-        model: Any = graph_model(recipe, seed)
-        modules = model.model.func._modules
+        modules = graph_model(recipe, seed).model.func._modules
         super().__init__(OrderedDict((name, part) for name, part in modules.items() if name not in _AFTER))
         self.register_buffer("known", torch.ones(ELEMENTS, dtype=torch.bool))
         for norm in self.norms():
             # Part of what a network computes with, so it belongs to its weights.
             norm._non_persistent_buffers_set.discard("norm_const")
-        if recipe.options.states:
-            self._tell_states_apart(recipe.states)
+        self.states = recipe.options.charge_embedding
+        if self.states:
+            self._tell_states_apart(2 * recipe.options.charges + 1, recipe.options.multiplicities, seed)
 
     def norms(self) -> list[Any]:
         """Modules that divide sums over neighbours."""
         return [m for m in self.modules() if isinstance(m, AvgNumNeighborsNorm)]
 
-    def _tell_states_apart(self, states: int) -> None:
+    def _tell_states_apart(self, charges: int, multiplicities: int, seed: int) -> None:
+        generator = torch.Generator().manual_seed(seed)
         for module in list(self.modules()):
             for name in _EMBEDDINGS:
-                if isinstance(getattr(module, name, None), torch.nn.Embedding):
-                    setattr(module, name, StateEmbedding(getattr(module, name), states))
+                found = getattr(module, name, None)
+                if isinstance(found, torch.nn.Embedding):
+                    setattr(module, name, StateEmbedding(found, charges, multiplicities, generator))
+                    module.edge_type_field = _STATES
 
     def forward(self, types: Tensor, first: Tensor, second: Tensor, vectors: Tensor) -> Tensor:
         """Energies in the network's unit, shape (atoms,).
@@ -65,48 +70,60 @@ class AtomicEnergies(torch.nn.Sequential):
         Parameters
         ----------
         types : Tensor of int64, shape (atoms,)
-            Atomic number plus 119 times the number of the state.
+            Atomic number plus, where states are told apart, 119 times the number of the state.
         first, second : Tensor of int64, shape (pairs,)
         vectors : Tensor, shape (pairs, 3)
             From first to second, Å.
         """
         # Floored, so that coinciding atoms have a derivative: none.
         length = vectors.square().sum(1, keepdim=True).clamp(min=1e-12).sqrt()
+        edges = torch.stack([torch.cat([first, second]), torch.cat([second, first])])
         data = {
             Keys.POSITIONS_KEY: vectors.new_zeros((types.shape[0], 3)),
             Keys.ATOM_TYPE_KEY: types,
-            Keys.EDGE_INDEX_KEY: torch.stack([torch.cat([first, second]), torch.cat([second, first])]),
+            Keys.EDGE_INDEX_KEY: edges,
             Keys.EDGE_VECTORS_KEY: torch.cat([vectors, -vectors]),
             Keys.EDGE_LENGTH_KEY: torch.cat([length, length]),
         }
+        if self.states:
+            data[Keys.EDGE_TYPE_KEY] = torch.remainder(types, ELEMENTS)[edges]
         for part in self:
             data = part(data)
         return data[Keys.PER_ATOM_ENERGY_KEY].view(-1)
 
 
 class StateEmbedding(torch.nn.Module):
-    """Embedding of an element plus one of the state of its sample, which is zero before training.
+    """Embedding of an element plus small ones of its sample's charge and multiplicity.
 
     Parameters
     ----------
     elements : torch.nn.Embedding
-        The library's, with a row for every type; of its rows those of the first state are kept.
-    states : int
+        The library's.
+    charges, multiplicities : int
+        How many there are.
+    generator : torch.Generator
     """
 
-    def __init__(self, elements: torch.nn.Embedding, states: int) -> None:
+    def __init__(
+        self, elements: torch.nn.Embedding, charges: int, multiplicities: int, generator: torch.Generator
+    ) -> None:
         super().__init__()
-        rows = elements.weight.detach()[:ELEMENTS].clone()
-        self.elements = torch.nn.Parameter(rows)
-        self.states = torch.nn.Parameter(rows.new_zeros((states, rows.shape[1])))
+        self.elements, self.multiplicities = elements, multiplicities
+        width, dtype = elements.embedding_dim, elements.weight.dtype
+        rows = 0.1 * torch.randn((charges + multiplicities, width), generator=generator, dtype=torch.float64)
+        self.charge = torch.nn.Parameter(rows[:charges].to(dtype))
+        self.multiplicity = torch.nn.Parameter(rows[charges:].to(dtype))
 
     def forward(self, types: Tensor) -> Tensor:
         """Of atoms or pairs, shape (…, features)."""
-        number = torch.remainder(types, ELEMENTS)
+        lookup = torch.nn.functional.embedding
         state = torch.div(types, ELEMENTS, rounding_mode="floor")
-        return torch.nn.functional.embedding(number, self.elements) + torch.nn.functional.embedding(state, self.states)
+        charge = torch.div(state, self.multiplicities, rounding_mode="floor")
+        rest = torch.remainder(state, self.multiplicities)
+        elements: Tensor = self.elements(torch.remainder(types, ELEMENTS))
+        return elements + lookup(charge, self.charge) + lookup(rest, self.multiplicity)
 
 
-def readouts(module: AtomicEnergies) -> list[torch.nn.Parameter]:
-    """Weights of the last network only."""
-    return [p for name, part in module.named_children() if name in _READOUTS for p in part.parameters()]
+def is_readout(name: str) -> bool:
+    """Whether a parameter of this name belongs to the last network."""
+    return name.startswith(_READOUTS)

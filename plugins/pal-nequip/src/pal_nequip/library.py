@@ -15,14 +15,13 @@ import torch
 from nequip.utils.global_state import global_state_initialized, set_global_state
 
 from pal_ase.elements import SYMBOLS
-from pal_ase.learning_options import LearningOptions
-from pal_nequip.options import EquivariantOptions, NequipOptions
+from pal_nequip.options import EquivariantOptions, NequipOptions, architecture
 
-__all__ = ["Recipe", "graph_model"]
+__all__ = ["Recipe", "graph_model", "undisturbed"]
 
-_RADIAL = ("num_bessels", "polynomial_cutoff_p")
-_KEPT = ("cutoff", "dtype")
-"""Of the options that all potentials share, those that the network depends on."""
+_OURS = ("cutoff", "per_edge_type_cutoff", "avg_num_neighbors", "num_bessels", "polynomial_cutoff_p")
+_OURS += ("charge_embedding", "charges", "multiplicities")
+"""Options on the architecture that are not passed on to the library as they are."""
 _FIRST_NEIGHBORS = 10.0
 """Stands for the mean number of neighbours until there are data."""
 
@@ -34,7 +33,7 @@ class Recipe:
     Parameters
     ----------
     options : EquivariantOptions
-        With defaults for all that the network doesn't depend on.
+        Those that the network doesn't depend on are at their defaults.
     """
 
     options: EquivariantOptions
@@ -42,9 +41,8 @@ class Recipe:
     @classmethod
     def of(cls, options: EquivariantOptions) -> Recipe:
         """From a kernel's options."""
-        other = set(LearningOptions.model_fields) - set(_KEPT)
-        # Checks have been made; with weights at their default, those of `train` would fail.
-        return cls(options.model_copy(update={n: LearningOptions.model_fields[n].default for n in other}))
+        kind = type(options)
+        return cls(kind(dtype=options.dtype, **{name: getattr(options, name) for name in architecture(kind)}))
 
     def __hash__(self) -> int:
         return hash(self.options.model_dump_json())
@@ -54,43 +52,34 @@ class Recipe:
         """Architecture."""
         return "nequip" if isinstance(self.options, NequipOptions) else "allegro"
 
-    def type_names(self) -> list[str]:
-        """The library's atom types: every element, and that in every state, if there are states."""
-        states = len(self.options.states)
-        return [f"{symbol}state{k}" for k in range(states) for symbol in SYMBOLS] if states else list(SYMBOLS)
-
     def settings(self) -> dict[str, Any]:
-        """Arguments of the library's builder, but for the seed."""
+        """Arguments of the library's builder, but for the seed. Its atom types are the atomic numbers."""
         options = self.options
-        sizes = set(type(options).model_fields) - set(EquivariantOptions.model_fields)
-        out: dict[str, Any] = {name: getattr(options, name) for name in sorted(sizes)}
-        radial: dict[str, Any] = {name: getattr(options, name) for name in _RADIAL}
+        own: dict[str, Any] = {n: getattr(options, n) for n in architecture(type(options)) if n not in _OURS}
+        radial = {"num_bessels": options.num_bessels, "polynomial_cutoff_p": options.polynomial_cutoff_p}
         if self.kind == "allegro":
-            out["radial_chemical_embed"] = {"_target_": "allegro.nn.TwoBodyBesselScalarEmbed", **radial}
+            own["radial_chemical_embed"] = {"_target_": "allegro.nn.TwoBodyBesselScalarEmbed", **radial}
         else:
-            out |= radial
+            own |= radial
+            features = own["num_features"]
+            own["num_features"] = list(features) if isinstance(features, tuple) else features
         if options.per_edge_type_cutoff:
-            out["per_edge_type_cutoff"] = self._cutoffs()
-        return out | {
+            own["per_edge_type_cutoff"] = self._cutoffs()
+        return own | {
             "model_dtype": options.dtype,
             "r_max": options.cutoff,
-            "type_names": self.type_names(),
+            "type_names": list(SYMBOLS),
             "avg_num_neighbors": options.avg_num_neighbors or _FIRST_NEIGHBORS,
         }
 
     def _cutoffs(self) -> dict[str, dict[str, float]]:
-        """Of every type and every neighbour's type, Å."""
-        whole, names = self.options.cutoff, self.type_names()
-        table = {}
+        """Of every element and every neighbour's, Å."""
+        whole, out = self.options.cutoff, {}
         for symbol in SYMBOLS:
             given = self.options.per_edge_type_cutoff.get(symbol, whole)
             row = given if isinstance(given, dict) else dict.fromkeys(SYMBOLS, given)
-            table[symbol] = [row.get(other, whole) for other in SYMBOLS]
-        repeats = len(names) // len(SYMBOLS)
-        return {
-            name: dict(zip(names, table[SYMBOLS[k % len(SYMBOLS)]] * repeats, strict=True))
-            for k, name in enumerate(names)
-        }
+            out[symbol] = {other: row.get(other, whole) for other in SYMBOLS}
+        return out
 
 
 def graph_model(recipe: Recipe, seed: int) -> Any:
@@ -106,11 +95,9 @@ def graph_model(recipe: Recipe, seed: int) -> Any:
     -------
     nequip.nn.GraphModel
     """
-    with _undisturbed(), warnings.catch_warnings():
+    with undisturbed(), warnings.catch_warnings():
         # References and unit are the training's, so the library's advice about them doesn't apply.
         warnings.filterwarnings("ignore", message=".*per_type_energy_s")
-        if not global_state_initialized():
-            set_global_state()
         if recipe.kind == "allegro":
             from allegro.model import AllegroModel as Model
         else:
@@ -119,12 +106,16 @@ def graph_model(recipe: Recipe, seed: int) -> Any:
 
 
 @contextmanager
-def _undisturbed() -> Iterator[None]:
-    """Put back what nequip's global state changes: random streams, default precision, its notes to child processes."""
+def undisturbed() -> Iterator[None]:
+    """Use the library, and put back what its global state changes: random streams, default precision, variables."""
     python, numpy, dtype = random.getstate(), np.random.get_state(), torch.get_default_dtype()
-    notes = {name: value for name, value in os.environ.items() if name.startswith("PL_")}
+    notes = {name for name in os.environ if name.startswith("PL_")}
     with torch.random.fork_rng(devices=range(torch.cuda.device_count())):
         try:
+            if not global_state_initialized():
+                with warnings.catch_warnings():
+                    warnings.simplefilter("ignore", DeprecationWarning)
+                    set_global_state()
             yield
         finally:
             random.setstate(python)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import torch
@@ -14,7 +14,7 @@ from torch import Tensor
 from pal_ase.elements import ELEMENTS, SYMBOLS
 from pal_ase.learning.graph import Graph
 from pal_ase.learning.network import Evaluation, TorchNetwork
-from pal_nequip.energies import AtomicEnergies, readouts
+from pal_nequip.energies import AtomicEnergies, is_readout
 from pal_nequip.library import Recipe
 from pal_nequip.trace import Recording, record, tensors
 
@@ -34,19 +34,28 @@ class EquivariantNetwork(TorchNetwork):
         Of the weights.
     dtype : torch.dtype
     device : torch.device
+    readouts_only : bool
+        Freeze everything but the readout.
+    inference : {"eager", "trace", "compile"}
+        How to predict once it pays.
     """
 
     module: AtomicEnergies
 
-    def __init__(self, recipe: Recipe, seed: int, dtype: torch.dtype, device: torch.device) -> None:
+    def __init__(
+        self,
+        recipe: Recipe,
+        seed: int,
+        dtype: torch.dtype,
+        device: torch.device,
+        readouts_only: bool = False,
+        inference: Literal["eager", "trace", "compile"] = "eager",
+    ) -> None:
         module = AtomicEnergies(recipe, seed)
-        if recipe.options.train == "readouts":
-            module.requires_grad_(False)
-            for parameter in readouts(module):
-                parameter.requires_grad_(True)
+        for name, parameter in module.named_parameters():
+            parameter.requires_grad_(is_readout(name) or not readouts_only)
         super().__init__(module, dtype, device)
-        self.recipe, self.dtype, self.device = recipe, dtype, device
-        self._states = torch.tensor(recipe.options.states, device=device, dtype=torch.int64).view(-1, 2)
+        self.recipe, self.dtype, self.device, self.inference = recipe, dtype, device, inference
         self._all_known = True
         self._predictions = 0
         self._early: tuple[int, Any] = (-1, None)
@@ -61,10 +70,10 @@ class EquivariantNetwork(TorchNetwork):
     def evaluate(self, graph: Graph, training: bool = False) -> Evaluation:
         """Atomic energies and their derivatives; predictions of a network that predicts often run from a recording."""
         self._predictions += not training
-        mode = self.recipe.options.inference
-        if training or mode == "eager" or self._predictions < _OFTEN or min(len(graph.numbers), len(graph.first)) < 2:
+        small = min(len(graph.numbers), len(graph.first)) < 2
+        if training or small or self.inference == "eager" or self._predictions <= _OFTEN:
             return super().evaluate(graph, training)
-        recording = _recording(self.recipe, self.dtype, self.device, mode == "compile")
+        recording = _recording(self.recipe, self.dtype, self.device, self.inference == "compile")
         with torch.no_grad():
             early = self._weights_part(recording)
             return Evaluation(
@@ -89,18 +98,20 @@ class EquivariantNetwork(TorchNetwork):
         """
         if not self._all_known:
             self._refuse_unknown(graph.numbers)
-        if not len(self._states):
+        options = self.recipe.options
+        if not options.charge_embedding:
             return graph.numbers
-        own = torch.stack([graph.charge, graph.multiplicity], 1)
-        same = (own[:, None] == self._states[None]).all(-1)
-        if not bool(same.any(1).all()):
-            charge, multiplicity = own[~same.any(1)][0].tolist()
-            have = ", ".join(f"[{c}, {m}]" for c, m in self.recipe.options.states)
+        charge, multiplicity = graph.charge + options.charges, graph.multiplicity - 1
+        strange = (charge < 0) | (charge > 2 * options.charges)
+        strange |= (multiplicity < 0) | (multiplicity >= options.multiplicities)
+        if bool(strange.any()):
+            k = int(strange.int().argmax())
             raise ValueError(
-                f"nequip.{self.recipe.kind}: a sample has charge {charge} and multiplicity {multiplicity}; option "
-                f"states has {have}: add [{charge}, {multiplicity}] and train anew"
+                f"nequip.{self.recipe.kind}: a sample has charge {int(graph.charge[k])} and multiplicity "
+                f"{int(graph.multiplicity[k])}; options charges and multiplicities allow for -{options.charges} to "
+                f"{options.charges} and 1 to {options.multiplicities}"
             )
-        return graph.numbers + ELEMENTS * same.int().argmax(1)[graph.sample]
+        return graph.numbers + ELEMENTS * (charge * options.multiplicities + multiplicity)[graph.sample]
 
     def _refuse_unknown(self, numbers: Tensor) -> None:
         strange = numbers[~self.module.known[numbers]]
@@ -108,7 +119,7 @@ class EquivariantNetwork(TorchNetwork):
             have = " ".join(s for s, known in zip(SYMBOLS, self.module.known.tolist(), strict=True) if known)
             raise ValueError(
                 f"nequip.{self.recipe.kind}: a sample has {SYMBOLS[int(strange[0])]}; the model file that the weights "
-                f"come from knows {have}"
+                f"come from knows {have} only"
             )
 
     def prepare(self, graph: Graph) -> None:

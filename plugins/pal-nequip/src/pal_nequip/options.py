@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from pathlib import Path
+from typing import Annotated, Literal
 
 from pal_core.options import Interface
 from pydantic import Field, NonNegativeInt, PositiveFloat, PositiveInt, field_validator, model_validator
@@ -11,12 +12,10 @@ from pal_ase.elements import SYMBOLS
 from pal_ase.learning_options import LearningOptions
 from pal_ase.schema import SAMPLE, label_schema
 
-__all__ = ["AllegroOptions", "EquivariantOptions", "NequipOptions"]
+__all__ = ["AllegroOptions", "EquivariantOptions", "NequipOptions", "architecture"]
 
 Cutoffs = dict[str, PositiveFloat | dict[str, PositiveFloat]]
 """Å by the symbol of the central atom, or by it and its neighbour's."""
-State = tuple[int, PositiveInt]
-"""Charge and multiplicity."""
 
 
 class EquivariantOptions(LearningOptions):
@@ -34,13 +33,19 @@ class EquivariantOptions(LearningOptions):
     )
     num_bessels: PositiveInt = Field(8, description="radial basis functions")
     polynomial_cutoff_p: int = Field(6, ge=2, description="exponent of the envelope: a smaller one decays earlier")
-    states: list[State] = Field(
-        [],
-        description="pairs of charge (e) and multiplicity to tell apart, such as [[0, 1], [0, 2], [1, 2]]; none: both "
-        "are ignored",
+    charge_embedding: bool = Field(False, description="tell the network total charge and spin multiplicity")
+    charges: Annotated[int, Field(ge=0, le=100)] = Field(
+        5, description="largest total charge of either sign that is embedded", json_schema_extra={"unit": "e"}
+    )
+    multiplicities: PositiveInt = Field(6, description="largest spin multiplicity that is embedded")
+    model: Path | None = Field(
+        None, description="file from `pal nequip convert` to start from; it brings the architecture and references"
     )
     train: Literal["all", "readouts"] = Field(
-        "all", description='all weights, or the "readouts" on top of the frozen ones that `weights` gives'
+        "all", description='"readouts" trains the readout only and freezes the rest, which members then share'
+    )
+    new_readouts: bool = Field(
+        False, description="let each member start from a readout of its own instead of that of `model` or `weights`"
     )
     inference: Literal["eager", "trace", "compile"] = Field(
         "trace",
@@ -57,30 +62,28 @@ class EquivariantOptions(LearningOptions):
             raise ValueError(f"no chemical elements: {', '.join(unknown)}")
         return cutoffs
 
-    @field_validator("states")
-    @classmethod
-    def _different(cls, states: list[State]) -> list[State]:
-        if len(set(states)) < len(states):
-            raise ValueError("a state occurs twice")
-        return states
-
     @model_validator(mode="after")
-    def _only_shorter(self) -> EquivariantOptions:
+    def _shorter_cutoffs(self) -> EquivariantOptions:
         values = [c for v in self.per_edge_type_cutoff.values() for c in (v.values() if isinstance(v, dict) else [v])]
         if values and max(values) > self.cutoff:
             raise ValueError(f"per_edge_type_cutoff: {max(values)} Å is more than the cutoff, {self.cutoff} Å")
         return self
 
     @model_validator(mode="after")
-    def _trained_trunk(self) -> EquivariantOptions:
-        if self.train == "readouts" and self.weights is None:
-            raise ValueError('train = "readouts" stands on trained weights: give option weights')
+    def _something_to_start_from(self) -> EquivariantOptions:
+        if self.model is not None:
+            given = [name for name in architecture(type(self)) if name in self.model_fields_set]
+            if given:
+                raise ValueError(f"option model brings {', '.join(given)} from its file: leave them out")
+        elif self.weights is None and (self.train == "readouts" or self.new_readouts):
+            option = 'train = "readouts"' if self.train == "readouts" else "new_readouts"
+            raise ValueError(f"{option} needs a trained network: give option model or weights")
         return self
 
     def interface(self) -> Interface:
-        """Numbers, positions and cell, with `states` charge and multiplicity in; energy, forces, maybe stress out."""
-        names = ["numbers", "positions", "cell", "pbc", *(["charge", "multiplicity"] if self.states else [])]
-        return Interface(SAMPLE.pick(names), label_schema(self.stress))
+        """Numbers, positions and cell (and charge and multiplicity) in; energy, forces and stress out."""
+        more = ["charge", "multiplicity"] if self.charge_embedding else []
+        return Interface(SAMPLE.pick(["numbers", "positions", "cell", "pbc", *more]), label_schema(self.stress))
 
 
 class NequipOptions(EquivariantOptions):
@@ -89,12 +92,21 @@ class NequipOptions(EquivariantOptions):
     num_layers: PositiveInt = Field(3, description="layers in which atoms see their neighbours")
     l_max: NonNegativeInt = Field(1, description="highest rotation order of the features")
     parity: bool = Field(False, description="features of both mirror parities for every order")
-    num_features: PositiveInt = Field(32, description="features of every order (and parity)")
+    num_features: PositiveInt | tuple[PositiveInt, ...] = Field(
+        32, description="features of every order and parity, or a list by order"
+    )
     type_embed_num_features: PositiveInt = Field(16, description="numbers that describe an element")
     radial_mlp_depth: PositiveInt = Field(1, description="hidden layers of the radial networks")
     radial_mlp_width: PositiveInt = Field(64, description="their width")
     readout_mlp_hidden_layers_depth: NonNegativeInt = Field(0, description="hidden layers of the readout")
     readout_mlp_hidden_layers_width: PositiveInt = Field(32, description="their width")
+
+    @model_validator(mode="after")
+    def _features_by_order(self) -> NequipOptions:
+        found = self.num_features
+        if isinstance(found, tuple) and len(found) != self.l_max + 1:
+            raise ValueError(f"num_features lists {len(found)} orders; l_max = {self.l_max} has {self.l_max + 1}")
+        return self
 
 
 class AllegroOptions(EquivariantOptions):
@@ -112,3 +124,10 @@ class AllegroOptions(EquivariantOptions):
     tp_path_channel_coupling: bool = Field(True, description="weights of the tensor products differ by channel")
     readout_mlp_hidden_layers_depth: NonNegativeInt = Field(1, description="hidden layers of the readout")
     readout_mlp_hidden_layers_width: PositiveInt = Field(32, description="their width")
+
+
+def architecture(kind: type[EquivariantOptions]) -> tuple[str, ...]:
+    """Options that a model file determines: these and the option `model` exclude one another."""
+    common = ("cutoff", "per_edge_type_cutoff", "avg_num_neighbors", "num_bessels", "polynomial_cutoff_p")
+    common += ("charge_embedding", "charges", "multiplicities")
+    return (*common, *(name for name in kind.model_fields if name not in EquivariantOptions.model_fields))
