@@ -82,7 +82,7 @@ class Recipe:
         return out
 
 
-def graph_model(recipe: Recipe, seed: int) -> Any:
+def graph_model(recipe: Recipe, seed: int, **units: Any) -> Any:
     """The library's whole model: energies, forces and stress.
 
     Parameters
@@ -90,6 +90,8 @@ def graph_model(recipe: Recipe, seed: int) -> Any:
     recipe : Recipe
     seed : int
         Of the weights.
+    **units
+        The library's ``per_type_energy_scales`` and ``per_type_energy_shifts``, eV.
 
     Returns
     -------
@@ -102,7 +104,7 @@ def graph_model(recipe: Recipe, seed: int) -> Any:
             from allegro.model import AllegroModel as Model
         else:
             from nequip.model import NequIPGNNModel as Model
-        return Model(seed=seed, **recipe.settings())
+        return Model(seed=seed, **recipe.settings(), **units)
 
 
 @contextmanager

@@ -40,12 +40,13 @@ class ModelFile:
 
     def applied(self, options: EquivariantOptions) -> EquivariantOptions:
         """A kernel's options with the architecture of the file."""
-        return options.model_copy(update=dict(type(options).model_validate(dict(self.options)).model_dump(include=set(self.options))))
+        given = type(options).model_validate(dict(self.options))
+        return options.model_copy(update={name: getattr(given, name) for name in self.options})
 
 
 def write(path: Path, file: ModelFile) -> None:
     """Write a model file."""
-    weights = {name: np.ascontiguousarray(value) for name, value in file.weights.items()}
+    weights = {name: np.array(value, order="C") for name, value in file.weights.items()}
     save_file(weights, path, {"format": _FORMAT, "kind": file.kind, "options": json.dumps(dict(file.options))})
 
 
