@@ -19,7 +19,8 @@ CUTOFFS = {"H": 3.0, "C": {"O": 3.5}}
 
 
 def preparations(model):
-    return [ChemicalSpeciesToAtomTypeMapper(SYMBOLS), NeighborListTransform(r_max=model.options.cutoff)]
+    # The library's mapper ends before oganesson.
+    return [ChemicalSpeciesToAtomTypeMapper(SYMBOLS[:-1]), NeighborListTransform(r_max=model.options.cutoff)]
 
 
 def carbon():

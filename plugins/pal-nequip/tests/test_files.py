@@ -71,10 +71,10 @@ def test_file_of_the_other_architecture_is_refused(converted):
 
 def test_files_that_are_no_models_are_refused(tmp_path):
     path = tmp_path / "w.safetensors"
-    with pytest.raises(FileNotFoundError, match="nequip.nequip: option model: there is no file"):
+    with pytest.raises(FileNotFoundError, match=r"nequip\.nequip: option model: there is no file"):
         member("nequip", model=path)
     path.write_bytes(b"pickle")
-    with pytest.raises(ValueError, match="is not a safetensors file .*`pal nequip convert w.safetensors"):
+    with pytest.raises(ValueError, match=r"is not a safetensors file .*`pal nequip convert w\.safetensors"):
         member("nequip", model=path)
     save_file(dict(member("nequip").weights()), path)
     with pytest.raises(ValueError, match="weights of a run belong to option weights"):
@@ -90,8 +90,13 @@ def test_files_that_are_no_models_are_refused(tmp_path):
         ({"avg_num_neighbors": {"C": 5.0, "H": 4.0, "O": 3.0}}, "norm_const has shape"),
         ({"readout_mlp_nonlinearity": "tanh"}, "the converted network is off by"),
         (
-            {"pair_potential": {"_target_": "nequip.nn.pair_potential.ZBL", "units": "metal",
-                                "chemical_species": ["C", "H", "O"]}},
+            {
+                "pair_potential": {
+                    "_target_": "nequip.nn.pair_potential.ZBL",
+                    "units": "metal",
+                    "chemical_species": ["C", "H", "O"],
+                }
+            },
             "parts that nequip.nequip lacks: pair_potential",
         ),
     ],

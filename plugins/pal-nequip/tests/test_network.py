@@ -57,7 +57,9 @@ def test_charge_and_multiplicity_make_a_difference_where_asked_for(kind):
 def test_charges_beyond_the_options_are_refused(kind):
     model = member(kind, charge_embedding=True, charges=1, multiplicities=2)
     model.predict(batch_of(ethanol(charge=1, multiplicity=2)))
-    message = "a sample has charge 2 and multiplicity 1; options charges and multiplicities allow for -1 to 1 and 1 to 2"
+    message = (
+        "a sample has charge 2 and multiplicity 1; options charges and multiplicities allow for -1 to 1 and 1 to 2"
+    )
     with pytest.raises(ValueError, match=message):
         model.predict(batch_of(ethanol(charge=0, multiplicity=1), ethanol(charge=2, multiplicity=1)))
     with pytest.raises(ValueError, match="charge 0 and multiplicity 3;"):

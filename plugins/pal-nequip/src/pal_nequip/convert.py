@@ -1,4 +1,4 @@
-"""Between NequIP's own models, whose files are pickles and run code when they are read, and ours, which hold numbers."""
+"""Between NequIP's own models, whose files are pickles that run code when read, and ours, which hold numbers."""
 
 from __future__ import annotations
 

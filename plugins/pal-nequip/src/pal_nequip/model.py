@@ -33,8 +33,14 @@ class EquivariantCommittee(AtomisticModel):
 
     def _network(self, seed: int) -> EquivariantNetwork:
         options, frame = self.options, self.frame
-        recipe, readouts_only = Recipe.of(options), options.train == "readouts"
-        return EquivariantNetwork(recipe, seed, frame.dtype, frame.device, readouts_only, options.inference)
+        return EquivariantNetwork(
+            Recipe.of(options),
+            seed,
+            frame.dtype,
+            frame.device,
+            readouts_only=options.train == "readouts",
+            inference=options.inference,
+        )
 
     def _draw_readout(self) -> None:
         """Put this member's first readout in place of the one that came from a file."""

@@ -48,6 +48,7 @@ class EquivariantNetwork(TorchNetwork):
         seed: int,
         dtype: torch.dtype,
         device: torch.device,
+        *,
         readouts_only: bool = False,
         inference: Literal["eager", "trace", "compile"] = "eager",
     ) -> None:
@@ -76,9 +77,7 @@ class EquivariantNetwork(TorchNetwork):
         recording = _recording(self.recipe, self.dtype, self.device, self.inference == "compile")
         with torch.no_grad():
             early = self._weights_part(recording)
-            return Evaluation(
-                *recording.late(self._types(graph), graph.first, graph.second, graph.vectors, *early)
-            )
+            return Evaluation(*recording.late(self._types(graph), graph.first, graph.second, graph.vectors, *early))
 
     def _weights_part(self, recording: Recording) -> Any:
         """What the recording needs of the weights, computed anew when they have changed."""
