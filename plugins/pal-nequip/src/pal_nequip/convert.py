@@ -27,8 +27,15 @@ __all__ = ["check", "convert", "library_results", "load_pickle", "to_library"]
 
 _COMMON = ("edge_norm", "per_type_energy_scale_shift", "total_energy_sum")
 _NEQUIP = (*_COMMON, "type_embed", "spharm", "bessel_encode", "factor", "per_atom_energy_readout")
-_ALLEGRO = (*_COMMON, "radial_chemical_embed", "scalar_embed_mlp", "tensor_embed", "allegro", "edge_readout")
-_ALLEGRO += ("edge_eng_sum",)
+_ALLEGRO = (
+    *_COMMON,
+    "radial_chemical_embed",
+    "scalar_embed_mlp",
+    "tensor_embed",
+    "allegro",
+    "edge_readout",
+    "edge_eng_sum",
+)
 _TOLERANCE = {"float32": 1e-3, "float64": 1e-6}
 """Largest difference from the library's energies and forces, relative to the largest force."""
 
@@ -101,8 +108,8 @@ def _common(model: Any, parts: dict[str, Any]) -> dict[str, Any]:
     if cutoffs:
         rows = np.array(cutoffs.split(), float).reshape(len(names), len(names))
         table = {name: dict(zip(names, map(float, row), strict=True)) for name, row in zip(names, rows, strict=True)}
-    radial = parts["radial_chemical_embed"] if "allegro" in parts else parts
-    encode = dict(radial.named_children()).get("bessel_encode") if "allegro" in parts else parts["bessel_encode"]
+    radial = dict(parts["radial_chemical_embed"].named_children()) if "allegro" in parts else parts
+    encode = radial.get("bessel_encode")
     if encode is None or encode.trainable:
         raise ValueError("the model has other radial functions than fixed Bessel functions")
     return {
@@ -222,9 +229,9 @@ def _trial(numbers: Sequence[int]) -> tuple[Any, NDArray[np.int64]]:
     from ase import Atoms
 
     rng = np.random.default_rng(0)
-    types = np.arange(8) % len(numbers)
+    types: NDArray[np.int64] = np.arange(8) % len(numbers)
     chain = np.cumsum(rng.uniform(0.6, 1.0, (8, 3)) * rng.choice([1, 1, -0.3], (8, 3)), axis=0)
-    return Atoms([numbers[k] for k in types], chain), types
+    return Atoms([numbers[int(k)] for k in types], chain), types
 
 
 def to_library(options: EquivariantOptions, weights: Mapping[str, NDArray[Any]]) -> Any:

@@ -23,7 +23,7 @@ _STATES = "pal_states"
 """Where Allegro finds types that tell charges and multiplicities apart; its cutoffs don't."""
 
 
-class AtomicEnergies(torch.nn.Sequential):
+class AtomicEnergies(torch.nn.Sequential):  # type: ignore[misc]
     """Energies of atoms from their types and the vectors between them.
 
     Parameters
@@ -92,7 +92,7 @@ class AtomicEnergies(torch.nn.Sequential):
         return data[Keys.PER_ATOM_ENERGY_KEY].view(-1)
 
 
-class StateEmbedding(torch.nn.Module):
+class StateEmbedding(torch.nn.Module):  # type: ignore[misc]
     """Embedding of an element plus small ones of its sample's charge and multiplicity.
 
     Parameters

@@ -19,9 +19,6 @@ from pal_nequip.options import EquivariantOptions, NequipOptions, architecture
 
 __all__ = ["Recipe", "graph_model", "undisturbed"]
 
-_OURS = ("cutoff", "per_edge_type_cutoff", "avg_num_neighbors", "num_bessels", "polynomial_cutoff_p")
-_OURS += ("charge_embedding", "charges", "multiplicities")
-"""Options on the architecture that are not passed on to the library as they are."""
 _FIRST_NEIGHBORS = 10.0
 """Stands for the mean number of neighbours until there are data."""
 
@@ -55,7 +52,8 @@ class Recipe:
     def settings(self) -> dict[str, Any]:
         """Arguments of the library's builder, but for the seed. Its atom types are the atomic numbers."""
         options = self.options
-        own: dict[str, Any] = {n: getattr(options, n) for n in architecture(type(options)) if n not in _OURS}
+        sizes = [n for n in architecture(type(options)) if n not in EquivariantOptions.model_fields]
+        own: dict[str, Any] = {name: getattr(options, name) for name in sizes}
         radial = {"num_bessels": options.num_bessels, "polynomial_cutoff_p": options.polynomial_cutoff_p}
         if self.kind == "allegro":
             own["radial_chemical_embed"] = {"_target_": "allegro.nn.TwoBodyBesselScalarEmbed", **radial}

@@ -126,8 +126,18 @@ class AllegroOptions(EquivariantOptions):
     readout_mlp_hidden_layers_width: PositiveInt = Field(32, description="their width")
 
 
+_COMMON = (
+    "cutoff",
+    "per_edge_type_cutoff",
+    "avg_num_neighbors",
+    "num_bessels",
+    "polynomial_cutoff_p",
+    "charge_embedding",
+    "charges",
+    "multiplicities",
+)
+
+
 def architecture(kind: type[EquivariantOptions]) -> tuple[str, ...]:
     """Options that a model file determines: these and the option `model` exclude one another."""
-    common = ("cutoff", "per_edge_type_cutoff", "avg_num_neighbors", "num_bessels", "polynomial_cutoff_p")
-    common += ("charge_embedding", "charges", "multiplicities")
-    return (*common, *(name for name in kind.model_fields if name not in EquivariantOptions.model_fields))
+    return (*_COMMON, *(name for name in kind.model_fields if name not in EquivariantOptions.model_fields))

@@ -97,12 +97,13 @@ def _divided(module: fx.GraphModule) -> Recording:
     inputs = [n for n in nodes if n.op == "placeholder"]
     late = _late(nodes, set(inputs[:_DATA]))
     handed = [n for n in nodes if n not in late and any(user in late for user in n.users)]
-    first, known = fx.Graph(), {}
+    first, second = fx.Graph(), fx.Graph()
+    known: dict[fx.Node, fx.Node] = {}
     for node in nodes:
         if node not in late:
             known[node] = first.node_copy(node, known.__getitem__)
     first.output(tuple(known[n] for n in handed))
-    second, known = fx.Graph(), {}
+    known = {}
     for node in [*inputs[:_DATA], *handed]:
         known[node] = second.placeholder(node.name)
     for node in nodes:
