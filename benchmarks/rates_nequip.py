@@ -13,6 +13,7 @@ from pal_ase.codec import atoms_to_batch
 from pal_ase.elements import SYMBOLS
 from pal_core.kernels import Context
 from pal_nequip.convert import to_library
+from pal_nequip.library import undisturbed
 from pal_nequip.model import NequipCommittee
 from pal_nequip.options import NequipOptions
 
@@ -42,20 +43,22 @@ class Equivariant(Rival):
             for calculator in self.calculators:
                 # A calculator remembers its last structure.
                 calculator.reset()
-            forces.append(np.mean([c.get_forces(atoms) for c in self.calculators], axis=0))
+            with undisturbed():
+                forces.append(np.mean([c.get_forces(atoms) for c in self.calculators], axis=0))
         return np.concatenate(forces)
 
     def batched(self, structures: Sequence[Atoms]) -> list[np.ndarray]:
         from nequip.data import AtomicDataDict, from_ase
 
-        graphs = []
-        for atoms in structures:
-            graph = from_ase(atoms)
-            for change in self.transforms:
-                graph = change(graph)
-            graphs.append(graph)
-        batch = AtomicDataDict.to_(AtomicDataDict.batched_from_list(graphs), self.device)
-        return [m(batch)["forces"].detach().cpu().numpy() for m in self.models]
+        with undisturbed():
+            graphs = []
+            for atoms in structures:
+                graph = from_ase(atoms)
+                for change in self.transforms:
+                    graph = change(graph)
+                graphs.append(graph)
+            batch = AtomicDataDict.to_(AtomicDataDict.batched_from_list(graphs), self.device)
+            return [m(batch)["forces"].detach().cpu().numpy() for m in self.models]
 
 
 def make(members: int, device: str) -> Rival:

@@ -120,6 +120,14 @@ def test_command_asks_for_trust_before_it_reads_anything(tmp_path, monkeypatch):
     assert target.exists()
 
 
+def test_files_that_nequip_cannot_read_are_refused(tmp_path):
+    source = tmp_path / "model.nequip.pt2"
+    source.write_bytes(b"nothing")
+    answer = CliRunner().invoke(nequip, ["convert", str(source), str(tmp_path / "out.safetensors"), "--trust"])
+    assert answer.exit_code == 1
+    assert "compiled models can't be converted, what they were compiled from can" in answer.output
+
+
 def test_networks_with_charges_have_no_counterpart():
     model = member("nequip", charge_embedding=True)
     with pytest.raises(ValueError, match="has no counterpart in the library"):

@@ -51,12 +51,24 @@ def load_pickle(path: Path) -> Any:
     Returns
     -------
     nequip.nn.GraphModel
+
+    Raises
+    ------
+    ValueError
+        If it is neither.
     """
     from nequip.model.saved_models.load_utils import load_saved_model
 
-    with undisturbed(), warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        return load_saved_model(str(path)).eval()
+    try:
+        with undisturbed(), warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            return load_saved_model(str(path)).eval()
+    except Exception as error:
+        raise ValueError(
+            f"{path} can't be read as a checkpoint of nequip-train or, if its name ends in .nequip.zip, a package of "
+            f"nequip-package ({type(error).__name__}: {error}); compiled models can't be converted, what they were "
+            "compiled from can"
+        ) from error
 
 
 def convert(model: Any) -> ModelFile:
@@ -219,7 +231,8 @@ def library_results(
         Keys.BATCH_KEY: torch.zeros(len(types), dtype=torch.int64),
         Keys.NUM_NODES_KEY: torch.tensor([len(types)]),
     }
-    out = model(data)
+    with undisturbed():
+        out = model(data)
     forces: NDArray[np.float64] = out[Keys.FORCE_KEY].detach().double().numpy()
     return float(out[Keys.TOTAL_ENERGY_KEY].detach()), forces
 

@@ -116,6 +116,8 @@ def undisturbed() -> Iterator[None]:
                 with warnings.catch_warnings():
                     warnings.simplefilter("ignore", DeprecationWarning)
                     set_global_state()
+            # The library counts on its own.
+            torch.set_default_dtype(torch.float64)
             yield
         finally:
             random.setstate(python)
