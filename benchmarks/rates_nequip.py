@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
+import torch
 from ase import Atoms
 from rates import Rival
 
@@ -13,7 +14,6 @@ from pal_ase.codec import atoms_to_batch
 from pal_ase.elements import SYMBOLS
 from pal_core.kernels import Context
 from pal_nequip.convert import to_library
-from pal_nequip.library import undisturbed
 from pal_nequip.model import NequipCommittee
 from pal_nequip.options import NequipOptions
 
@@ -38,19 +38,23 @@ class Equivariant(Rival):
         self.calculators = [NequIPCalculator(m, device, transforms=self.transforms) for m in self.models]
 
     def one_by_one(self, structures: Sequence[Atoms]) -> np.ndarray:
+        from nequip.utils import torch_default_dtype
+
         forces = []
         for atoms in structures:
             for calculator in self.calculators:
                 # A calculator remembers its last structure.
                 calculator.reset()
-            with undisturbed():
+            with torch_default_dtype(torch.float64):
                 forces.append(np.mean([c.get_forces(atoms) for c in self.calculators], axis=0))
         return np.concatenate(forces)
 
     def batched(self, structures: Sequence[Atoms]) -> list[np.ndarray]:
         from nequip.data import AtomicDataDict, from_ase
+        from nequip.utils import torch_default_dtype
 
-        with undisturbed():
+        # As in the library's own processes.
+        with torch_default_dtype(torch.float64):
             graphs = []
             for atoms in structures:
                 graph = from_ase(atoms)
