@@ -47,6 +47,12 @@ class AtomicEnergies(torch.nn.Sequential):  # type: ignore[misc]
         for norm in self.norms():
             # Part of what a network computes with, so it belongs to its weights.
             norm._non_persistent_buffers_set.discard("norm_const")
+        # Radial functions and what NequIP's layers make of them are the same in both directions of a pair.
+        self.alike = recipe.kind == "nequip" and not recipe.options.per_edge_type_cutoff
+        if self.alike:
+            for name, part in self.named_children():
+                if name.endswith("_convnet"):
+                    part.conv.edge_mlp.register_forward_hook(_for_both_directions)
         self.states = recipe.options.charge_embedding
         if self.states:
             self._tell_states_apart(2 * recipe.options.charges + 1, recipe.options.multiplicities, seed)
@@ -83,7 +89,7 @@ class AtomicEnergies(torch.nn.Sequential):  # type: ignore[misc]
             Keys.ATOM_TYPE_KEY: types,
             Keys.EDGE_INDEX_KEY: edges,
             Keys.EDGE_VECTORS_KEY: torch.cat([vectors, -vectors]),
-            Keys.EDGE_LENGTH_KEY: torch.cat([length, length]),
+            Keys.EDGE_LENGTH_KEY: length if self.alike else torch.cat([length, length]),
         }
         if self.states:
             data[Keys.EDGE_TYPE_KEY] = torch.remainder(types, ELEMENTS)[edges]
@@ -122,6 +128,10 @@ class StateEmbedding(torch.nn.Module):  # type: ignore[misc]
         rest = torch.remainder(state, self.multiplicities)
         elements: Tensor = self.elements(torch.remainder(types, ELEMENTS))
         return elements + lookup(charge, self.charge) + lookup(rest, self.multiplicity)
+
+
+def _for_both_directions(module: torch.nn.Module, arguments: Any, out: Tensor) -> Tensor:
+    return torch.cat([out, out])
 
 
 def is_readout(name: str) -> bool:
