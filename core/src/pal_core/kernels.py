@@ -39,6 +39,7 @@ __all__ = [
     "Selection",
     "State",
     "Stop",
+    "Wanted",
 ]
 
 Sample = Mapping[str, NDArray[Any]]
@@ -161,6 +162,23 @@ class Stop:
 
 
 @dataclass(frozen=True)
+class Wanted:
+    """A sample that its walker wants labelled, whatever the selection says of it: a result to be verified.
+
+    Parameters
+    ----------
+    sample : Sample
+
+    Notes
+    -----
+    It goes to the oracle unless its like has been labelled or waits already, the queue is full of others that may not
+    be dropped, or the run has no oracle. Re-ranking leaves it where it is.
+    """
+
+    sample: Sample
+
+
+@dataclass(frozen=True)
 class Epoch:
     """One epoch of training, or the part of one that took a second or so.
 
@@ -228,17 +246,21 @@ class Generator(Kernel, ABC):
     """A walker: proposes samples and reacts to what the committee says of them."""
 
     @abstractmethod
-    def propose(self, feedback: Feedback | None) -> Sample | Stop:
-        """Next sample, given what became of the last one.
+    def propose(self, feedback: Feedback | Any | None) -> Sample | Wanted | Sequence[Sample | Wanted] | Stop:
+        """Next sample or samples, given what became of the last ones.
 
         Parameters
         ----------
-        feedback : Feedback or None
-            None for the first proposal of a new walker, and for the first one after `restore`.
+        feedback : Feedback, sequence of Feedback, or None
+            On the last proposal: one for a sample, and a sequence of as many for a sequence, in its order. None for
+            the first proposal of a new walker, and for the first one after `restore`. (It isn't typed closer, so that
+            a walker of single samples may say that it takes one `Feedback`.)
 
         Returns
         -------
-        Sample or Stop
+        Sample, Wanted, sequence of them, or Stop
+            Several samples are predicted together, in one turn: the images of a band, displacements for a Hessian.
+            They may differ in size. An empty sequence is an error, and so is one sample of them that isn't finite.
         """
 
     def bootstrap(self) -> Sample:

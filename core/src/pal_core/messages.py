@@ -190,11 +190,16 @@ class Explore(Message):
 
 @dataclass(frozen=True, slots=True)
 class Proposals(Message):
-    """Generator host to exchange: what its walkers have ready. `seq` counts these messages per host."""
+    """Generator host to exchange: what its walkers have ready. `seq` counts these messages per host.
+
+    `walkers` says of every sample whose it is, and `wanted` whether it is to be labelled whatever the selection says;
+    the samples of a walker stand together.
+    """
 
     seq: int
     walkers: Ints
     batch: Batch
+    wanted: Bools
 
 
 @dataclass(frozen=True, slots=True)
@@ -270,11 +275,12 @@ class Selected(Message):
     batch: Batch
     mean: Batch
     std: Batch
+    wanted: Bools
 
 
 @dataclass(frozen=True, slots=True)
 class Progress(Message):
-    """Exchange to manager: samples predicted and selected since the last such message."""
+    """Exchange to manager: samples predicted, and selected by the selection, since the last such message."""
 
     predicted: int
     selected: int

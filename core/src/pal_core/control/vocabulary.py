@@ -84,13 +84,17 @@ class Inspected:
 
 @dataclass(frozen=True, slots=True)
 class SampleArrived:
-    """A sample to label, already numbered by the shell; `size` is what its label's duration depends on (atoms)."""
+    """A sample to label, already numbered by the shell; `size` is what its label's duration depends on (atoms).
+
+    One that its walker `wanted` is dropped only if the queue is full of others that may not be dropped.
+    """
 
     sample: int
     walker: int
     score: float
     bootstrap: bool = False
     size: int = 1
+    wanted: bool = False
 
 
 @dataclass(frozen=True, slots=True)

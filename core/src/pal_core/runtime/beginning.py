@@ -120,8 +120,11 @@ def _tickets(store: Store, retries: int, order: Sequence[int]) -> list[Ticket]:
 
 
 def _score(sample: StoredSample) -> float:
-    """Bootstrap samples are never dropped; others whose score was not finite are dropped last, as in the run before."""
-    if sample.origin == "bootstrap":
+    """Score of a sample in the queue, as in the run before.
+
+    Bootstrap samples, and those that a walker wanted, are never dropped; others whose score wasn't finite are so last.
+    """
+    if sample.origin in ("bootstrap", "wanted"):
         return math.inf
     return HIGHEST if sample.score is None else sample.score
 

@@ -99,7 +99,7 @@ class ExchangeHost(Host):
         match message:
             case m.Proposals(seq, walkers):
                 self._chunks.setdefault((sender, seq), message)
-                return x.Proposed(x.Chunk(sender, seq, len(walkers)))
+                return x.Proposed(x.Chunk(sender, seq, len(walkers), len(np.unique(walkers))))
             case m.Predicted():
                 return self._predicted(sender, message)
             case m.WalkersEnded(walkers):
@@ -183,17 +183,23 @@ class ExchangeHost(Host):
         broken = broken_samples(work.committee.mean)
         if broken is not None:
             decision = replace(decision, trust=decision.trust & ~broken)
-        work.decision = decision
-        chosen = np.flatnonzero(decision.label) if self.setup.loaded.oracle is not None else np.empty(0, np.int64)
-        if len(chosen):
-            walkers = np.concatenate([self._chunks[c.host, c.seq].walkers for c in work.starts])
-            batch, mean, std = (b.take(chosen) for b in (work.batch, work.committee.mean, work.committee.std))
-            self.post("manager", m.Selected(walkers[chosen], decision.score[chosen], work.version, batch, mean, std))
+        wanted = np.concatenate([self._chunks[c.host, c.seq].wanted for c in work.starts])
+        work.decision = replace(decision, label=decision.label | wanted)
+        oracle = self.setup.loaded.oracle is not None
+        if oracle and work.decision.label.any():
+            self._post_selected(work, work.committee, work.decision, wanted)
         self._progress[0] += len(work.batch)
-        self._progress[1] += len(chosen)
+        self._progress[1] += int(decision.label.sum()) if oracle else 0
         self._progress[2] += 1
         if self._machine.stepwise:
             self._tell_progress()
+
+    def _post_selected(self, work: _Work, committee: Committee, decision: Decision, wanted: NDArray[np.bool_]) -> None:
+        chosen = np.flatnonzero(decision.label)
+        walkers = np.concatenate([self._chunks[c.host, c.seq].walkers for c in work.starts])
+        batch, mean, std = (b.take(chosen) for b in (work.batch, committee.mean, committee.std))
+        score, asked = decision.score[chosen], wanted[chosen]
+        self.post("manager", m.Selected(walkers[chosen], score, work.version, batch, mean, std, asked))
 
     def _reply(self, work: _Work, chunk: x.Chunk) -> None:
         assert work.committee is not None  # noqa: S101 - judged before
