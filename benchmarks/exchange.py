@@ -106,7 +106,7 @@ def controller(walkers: int, turns: int) -> float:
         times = []
         for turn in range(turns):
             proposals = wire.encode(
-                "exchange", "generator/0", m.Proposals(turn, numbers, batch, np.zeros(len(numbers), bool))
+                "exchange", "generator/0", m.Proposals(turn, numbers, batch, np.zeros(len(numbers), np.int64))
             )
             answers = m.Predicted(turn, tuple(range(MEMBERS)), (0,) * MEMBERS, outputs)
             predicted = wire.encode("exchange", "prediction/0", answers)

@@ -35,11 +35,11 @@ __all__ = [
     "Model",
     "Oracle",
     "OracleFailure",
+    "Proposal",
     "Sample",
     "Selection",
     "State",
     "Stop",
-    "Wanted",
 ]
 
 Sample = Mapping[str, NDArray[Any]]
@@ -162,20 +162,24 @@ class Stop:
 
 
 @dataclass(frozen=True)
-class Wanted:
-    """A sample that its walker wants labelled, whatever the selection says of it: a result to be verified.
+class Proposal:
+    """A sample, and whether it is to be labelled.
 
     Parameters
     ----------
     sample : Sample
+    label : bool or None
+        None leaves it to the selection. True wants a label whatever the selection says: a result to be verified. False
+        wants none: the sample would teach nothing beside another one (displacements by a hundredth of an Å).
 
     Notes
     -----
-    It goes to the oracle unless its like has been labelled or waits already, the queue is full of others that may not
-    be dropped, or the run has no oracle. Re-ranking leaves it where it is.
+    A sample that is wanted goes to the oracle unless its like has been labelled or waits already, the queue is full of
+    others that may not be dropped, or the run has no oracle. Re-ranking leaves it where it is.
     """
 
     sample: Sample
+    label: bool | None = None
 
 
 @dataclass(frozen=True)
@@ -246,7 +250,7 @@ class Generator(Kernel, ABC):
     """A walker: proposes samples and reacts to what the committee says of them."""
 
     @abstractmethod
-    def propose(self, feedback: Feedback | Any | None) -> Sample | Wanted | Sequence[Sample | Wanted] | Stop:
+    def propose(self, feedback: Feedback | Any | None) -> Sample | Proposal | Sequence[Sample | Proposal] | Stop:
         """Next sample or samples, given what became of the last ones.
 
         Parameters
@@ -258,7 +262,7 @@ class Generator(Kernel, ABC):
 
         Returns
         -------
-        Sample, Wanted, sequence of them, or Stop
+        Sample, Proposal, sequence of them, or Stop
             Several samples are predicted together, in one turn: the images of a band, displacements for a Hessian.
             They may differ in size. An empty sequence is an error, and so is one sample of them that isn't finite.
         """

@@ -192,14 +192,14 @@ class Explore(Message):
 class Proposals(Message):
     """Generator host to exchange: what its walkers have ready. `seq` counts these messages per host.
 
-    `walkers` says of every sample whose it is, and `wanted` whether it is to be labelled whatever the selection says;
-    the samples of a walker stand together.
+    `walkers` says of every sample whose it is, and `wish` whether it is to be labelled: 1 whatever the selection says,
+    -1 not at all, 0 as it says. The samples of a walker stand together.
     """
 
     seq: int
     walkers: Ints
     batch: Batch
-    wanted: Bools
+    wish: Ints
 
 
 @dataclass(frozen=True, slots=True)
@@ -280,7 +280,7 @@ class Selected(Message):
 
 @dataclass(frozen=True, slots=True)
 class Progress(Message):
-    """Exchange to manager: samples predicted, and selected by the selection, since the last such message."""
+    """Exchange to manager: samples predicted, and chosen by the selection alone, since the last such message."""
 
     predicted: int
     selected: int

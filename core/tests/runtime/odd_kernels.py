@@ -34,11 +34,11 @@ from pal_core.kernels import (
     LabelCheck,
     Model,
     OracleFailure,
+    Proposal,
     Sample,
     Selection,
     State,
     Stop,
-    Wanted,
 )
 from pal_core.options import Interface, KernelOptions
 
@@ -217,7 +217,7 @@ class BandOptions(CounterOptions):
 class Band(Counter):
     """Images on a line that slide downhill: all in one turn, in every third turn one alone, which it wants labelled.
 
-    Walker *k* has 3 + *k* images and trembles by its own random numbers.
+    The first one it never wants labelled. Walker *k* has 3 + *k* images and trembles by its own random numbers.
     """
 
     Options = BandOptions
@@ -235,11 +235,11 @@ class Band(Counter):
         if self.count >= self.options.steps:
             return Stop("slid enough")
         if self.count % 3 == 2:
-            return Wanted({"x": self._images[1].copy()})
+            return Proposal({"x": self._images[1].copy()}, label=True)
         images = self._images.copy()
         if self.count == self.options.broken_at:
             images[1] = np.nan
-        return tuple({"x": x} for x in images)
+        return tuple(Proposal({"x": x}, label=None if k else False) for k, x in enumerate(images))
 
     def _slide(self, feedback) -> None:
         if isinstance(feedback, tuple):

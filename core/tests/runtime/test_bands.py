@@ -48,7 +48,7 @@ def test_all_images_leave_in_one_message_with_their_walkers(tmp_path):
     proposals = explore(host, out)
     assert proposals.walkers.tolist() == [0] * 3 + [1] * 4 + [2] * 5
     np.testing.assert_allclose(proposals.batch.columns["x"][:3], [[-0.6, 1.4], [0, 0.7], [0.6, 0]], atol=1e-15)
-    assert not proposals.wanted.any()
+    assert proposals.wish.tolist() == [-1, 0, 0, -1, 0, 0, 0, -1, 0, 0, 0, 0]
 
 
 def test_every_walker_hears_as_many_verdicts_as_it_has_images_in_their_order(tmp_path):
@@ -67,8 +67,8 @@ def test_single_sample_is_answered_by_a_single_verdict_and_may_be_wanted(tmp_pat
     turn(host, out)
     single = turn(host, out)
     assert single.walkers.tolist() == [0, 1, 2]
-    assert single.wanted.tolist() == [True] * 3
-    assert not turn(host, out).wanted.any()
+    assert single.wish.tolist() == [1] * 3
+    turn(host, out)
     assert all(isinstance(w.kernel.heard[-1], Feedback) for w in host._walkers.values())
 
 
@@ -78,7 +78,7 @@ def test_bands_and_single_samples_go_together(tmp_path):
     explore(host, out)
     mixed = turn(host, out)
     assert mixed.walkers.tolist() == [0, 0, 0, 1, 2, 2, 2, 2, 2]
-    assert mixed.wanted.tolist() == [w == 1 for w in mixed.walkers]
+    assert mixed.wish.tolist() == [-1, 0, 0, 1, -1, 0, 0, 0, 0]
     turn(host, out)
     assert [type(w.kernel.heard[-1]) for w in host._walkers.values()] == [tuple, Feedback, tuple]
 
@@ -131,31 +131,37 @@ class TestExchange:
         out.clear()
         return host, out
 
-    def propose_and_answer(self, host, wanted: list[bool], energies: list[float]) -> None:
-        n = len(wanted)
+    def propose_and_answer(self, host, wish: list[int], energies: list[float]) -> None:
+        n = len(wish)
         batch = Batch(SAMPLE, {"x": np.arange(2.0 * n).reshape(n, 2)}, size=n)
-        host.receive("generator/0", m.Proposals(0, np.zeros(n, np.int64), batch, np.array(wanted)))
+        host.receive("generator/0", m.Proposals(0, np.zeros(n, np.int64), batch, np.array(wish)))
         output = Batch(LABEL, {"energy": np.array(energies), "gradient": np.zeros((n, 2))}, size=n)
         host.receive("prediction/0", m.Predicted(0, (0, 1), (4, 4), (output, output)))
 
     def test_wanted_samples_go_to_the_manager_beside_the_selected_ones(self, tmp_path):
         host, out = self.make(tmp_path)
-        self.propose_and_answer(host, [False, True, False], [1.0, 2.0, 500.0])
+        self.propose_and_answer(host, [0, 1, 0], [1.0, 2.0, 500.0])
         chosen = out.one(m.Selected)
         assert chosen.batch.columns["x"].tolist() == [[2, 3], [4, 5]]
         assert chosen.wanted.tolist() == [True, False]
         assert chosen.score.tolist() == [2.0, 500.0]
         assert out.one(m.Verdicts).selected.tolist() == [False, True, True]
 
+    def test_samples_that_are_not_to_be_labelled_are_not(self, tmp_path):
+        host, out = self.make(tmp_path)
+        self.propose_and_answer(host, [-1, 0, -1], [500.0, 500.0, 500.0])
+        assert out.one(m.Selected).batch.columns["x"].tolist() == [[2, 3]]
+        assert out.one(m.Verdicts).selected.tolist() == [False, True, False]
+
     def test_rule_of_convergence_counts_what_the_selection_has_selected(self, tmp_path):
         host, out = self.make(tmp_path)
-        self.propose_and_answer(host, [True, True, False], [1.0, 2.0, 500.0])
+        self.propose_and_answer(host, [1, 1, -1], [1.0, 2.0, 500.0])
         host.step(time.monotonic() + 1)
         assert out.one(m.Progress) == m.Progress(3, 1, 1)
 
     def test_nothing_is_wanted_without_an_oracle(self, tmp_path):
         host, out = self.make(tmp_path, oracle=False)
-        self.propose_and_answer(host, [True], [1.0])
+        self.propose_and_answer(host, [1], [1.0])
         assert out.of(m.Selected) == []
 
 

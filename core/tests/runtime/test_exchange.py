@@ -46,7 +46,7 @@ def propose(host, sender: str, seq: int = 0, first: float = 0.0) -> None:
     """Samples whose first coordinate is the walker's number, and whose second is given."""
     walkers = WALKERS[sender]
     batch = Batch(SAMPLE, {"x": [[w, first] for w in map(float, walkers)]})
-    host.receive(sender, m.Proposals(seq, np.array(walkers), batch, np.zeros(len(walkers), bool)))
+    host.receive(sender, m.Proposals(seq, np.array(walkers), batch, np.zeros(len(walkers), np.int64)))
 
 
 def answer(host, number: int, energies: dict[int, list[float]], versions=(3, 5)) -> None:

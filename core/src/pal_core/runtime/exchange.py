@@ -183,11 +183,11 @@ class ExchangeHost(Host):
         broken = broken_samples(work.committee.mean)
         if broken is not None:
             decision = replace(decision, trust=decision.trust & ~broken)
-        wanted = np.concatenate([self._chunks[c.host, c.seq].wanted for c in work.starts])
-        work.decision = replace(decision, label=decision.label | wanted)
+        wish = np.concatenate([self._chunks[c.host, c.seq].wish for c in work.starts])
+        work.decision = replace(decision, label=np.where(wish == 0, decision.label, wish > 0))
         oracle = self.setup.loaded.oracle is not None
         if oracle and work.decision.label.any():
-            self._post_selected(work, work.committee, work.decision, wanted)
+            self._post_selected(work, work.committee, work.decision, wish > 0)
         self._progress[0] += len(work.batch)
         self._progress[1] += int(decision.label.sum()) if oracle else 0
         self._progress[2] += 1

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from pal_core import messages as m
 from pal_core.data import Batch
 from pal_core.data.finite import broken_samples
-from pal_core.kernels import Feedback, Generator, Sample, State, Stop, Wanted
+from pal_core.kernels import Feedback, Generator, Proposal, Sample, State, Stop
 from pal_core.runtime.host import Host, KernelError, close_all
 from pal_core.runtime.snapshots import Notes, States
 
@@ -28,6 +28,7 @@ LIFE = 1 << 32
 """Numbers of messages that a host may use before another rank takes it over and counts from the next multiple."""
 SOUND_STEPS = 100
 """Proposals after which a walker's earlier errors are forgotten: they are no longer "in a row"."""
+_WISHES = {None: 0, True: 1, False: -1}
 _CATCH_UP = 5.0
 """Seconds that a halting host takes to tell its walkers what became of their last proposals."""
 
@@ -48,17 +49,17 @@ class _Turn:
 
     walker: int
     samples: tuple[Sample, ...]
-    wanted: tuple[bool, ...]
+    wish: tuple[int, ...]
     alone: bool
 
     @classmethod
     def of(cls, walker: int, proposal: Any) -> _Turn:
-        alone = isinstance(proposal, Mapping | Wanted)
+        alone = isinstance(proposal, Mapping | Proposal)
         parts = (proposal,) if alone else tuple(proposal)
         if not parts:
             raise ValueError("propose() returned no sample: an empty sequence")
-        samples = tuple(p.sample if isinstance(p, Wanted) else p for p in parts)
-        return cls(walker, samples, tuple(isinstance(p, Wanted) for p in parts), alone)
+        marked = [p if isinstance(p, Proposal) else Proposal(p) for p in parts]
+        return cls(walker, tuple(p.sample for p in marked), tuple(_WISHES[p.label] for p in marked), alone)
 
 
 class GeneratorHost(Host):
@@ -165,8 +166,8 @@ class GeneratorHost(Host):
             turns, batch = self._without_broken(turns, batch)
             if not turns:
                 return
-            wanted = np.array([w for t in turns for w in t.wanted], np.bool_)
-            self.post("exchange", m.Proposals(self._seq, _rows(turns), batch, wanted))
+            wish = np.array([w for t in turns for w in t.wish], np.int64)
+            self.post("exchange", m.Proposals(self._seq, _rows(turns), batch, wish))
             self._flying[self._seq] = turns
             self._seq += 1
             self.count(proposed=len(batch))

@@ -11,7 +11,7 @@ import pytest
 from numpy.typing import NDArray
 
 from pal_core.data import Field
-from pal_core.kernels import Feedback, Sample, Stop, Wanted
+from pal_core.kernels import Feedback, Proposal, Sample, Stop
 from pal_core.spec import Role
 from pal_core.testing.base import KernelContract
 from pal_core.testing.helpers import check_fits, check_state, copied, same
@@ -101,7 +101,7 @@ class GeneratorContract(KernelContract):
     def answer(self, proposal: Any) -> Answer:
         """Feedback on a proposal: on a sample one, on a sequence as many."""
         feedbacks = tuple(self.feedback(copied(sample)) for sample in samples_of(proposal))
-        return feedbacks[0] if isinstance(proposal, Mapping | Wanted) else feedbacks
+        return feedbacks[0] if isinstance(proposal, Mapping | Proposal) else feedbacks
 
     def walked(self, index: int = 0, seed: int | None = None, bootstrap: bool = False) -> list[Turn]:
         """The first `steps` proposals of a new walker."""
@@ -200,8 +200,8 @@ class GeneratorContract(KernelContract):
 
 def samples_of(proposal: Any) -> list[Sample]:
     """Samples of a proposal, one or several."""
-    parts = [proposal] if isinstance(proposal, Mapping | Wanted) else list(proposal)
-    return [part.sample if isinstance(part, Wanted) else part for part in parts]
+    parts = [proposal] if isinstance(proposal, Mapping | Proposal) else list(proposal)
+    return [part.sample if isinstance(part, Proposal) else part for part in parts]
 
 
 def _equal(a: Sequence[Sequence[Sample]], b: Sequence[Sequence[Sample]]) -> bool:
