@@ -47,7 +47,7 @@ def _place(places: list[NDArray[np.float64]], row: Row) -> NDArray[np.float64]:
         return np.zeros(3)
     origin = places[int(row[1])]
     if len(places) == 1:
-        return origin + [0, 0, float(row[2])]
+        return origin + np.array([0.0, 0.0, float(row[2])])
     angle = np.radians(float(row[4]))
     axis = _unit(places[int(row[3])] - origin)
     other = places[int(row[5])] - places[int(row[3])] if len(places) > 2 else np.array([1.0, 0.0, 0.0])

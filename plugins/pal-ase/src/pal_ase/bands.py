@@ -14,9 +14,9 @@ from numpy.typing import NDArray
 from pal_ase.alignment import differences
 from pal_ase.vibrations import rigid_motions
 
-__all__ = ["BatchNEB", "lay_upon", "new_band"]
+__all__ = ["BatchNEB", "interpolated", "lay_upon", "new_band"]
 
-_TREMBLE = 0.03  # Å
+_BEND = 0.1  # Å
 
 
 class BatchNEB(NEB):  # type: ignore[misc]
@@ -38,33 +38,38 @@ class BatchNEB(NEB):  # type: ignore[misc]
 
 
 def new_band(ends: tuple[Atoms, Atoms], images: int, rng: np.random.Generator, **keywords: Any) -> BatchNEB:
-    """A band between two geometries, interpolated by image-dependent pair potentials.
+    """A band between two geometries with calculators; parameters as of `interpolated`, `keywords` are those of NEB."""
+    band = interpolated(ends, images, rng)
+    for image in band[1:-1]:
+        image.calc = ends[0].calc.another()
+    return BatchNEB(band, **keywords)
 
-    S. Smidstrup et al., J. Chem. Phys. 140, 214106 (2014). Images are displaced a little first: atoms that would pass
+
+def interpolated(ends: tuple[Atoms, Atoms], images: int, rng: np.random.Generator) -> list[Atoms]:
+    """Geometries between two others, by image-dependent pair potentials.
+
+    S. Smidstrup et al., J. Chem. Phys. 140, 214106 (2014). The band is bent a little first: atoms that would pass
     through each other on a straight line find no way around otherwise.
 
     Parameters
     ----------
     ends : two Atoms
-        With calculators.
+        Laid upon each other; they become the first and the last of the band, which may be moved and turned as a whole.
     images : int
         Their number between the ends.
     rng : Generator
-    **keywords
-        Of ASE's NEB.
     """
     first, last = ends
     band = [first, *(first.copy() for _ in range(images)), last]
-    for image in band[1:-1]:
-        image.calc = first.calc.another()
     mic = bool(first.pbc.any())
     interpolate(band, mic=mic)
-    for image in band[1:-1]:
-        image.set_positions(image.positions + _TREMBLE * rng.standard_normal(image.positions.shape))
+    aside = _BEND * rng.standard_normal(first.positions.shape)
+    for image, share in zip(band[1:-1], np.arange(1, images + 1) / (images + 1), strict=True):
+        image.set_positions(image.positions + np.sin(np.pi * share) * aside)
     idpp_interpolate(NEB(band, method="improvedtangent"), traj=None, log=None, mic=mic)
     for before, image in pairwise(band):
         lay_upon(image, before)
-    return BatchNEB(band, **keywords)
+    return band
 
 
 def lay_upon(atoms: Atoms, other: Atoms) -> None:

@@ -53,12 +53,15 @@ class TsSearchOptions(WalkerOptions):
     band_method: Literal["aseneb", "improvedtangent", "eb", "spline", "string"] = Field(
         "improvedtangent", description="ASE's kind of band"
     )
+    band_optimizer: Literal["BFGS", "FIRE", "LBFGS", "MDMin"] = Field(
+        "FIRE", description="ASE's optimiser for the band; BFGS takes fewer steps where the path is smooth"
+    )
     band_fmax: PositiveFloat = Field(
         0.2,
         description="largest force along the band; the highest image is then the guess of a transition state",
         json_schema_extra=FORCE,
     )
-    band_steps: NonNegativeInt = Field(150, description="largest number of steps of the band")
+    band_steps: NonNegativeInt = Field(300, description="largest number of steps of the band")
     spring: PositiveFloat = Field(1.0, description="force constant of the band", json_schema_extra={"unit": "eV/Å²"})
     climb: bool = Field(True, description="the highest image climbs")
     relax_ends: bool = Field(True, description="minimise reactant and product first")

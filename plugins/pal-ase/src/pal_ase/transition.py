@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, ClassVar
 
 import ase.optimize
@@ -13,7 +15,7 @@ from numpy.typing import NDArray
 from pal_core.errors import PalError
 from pal_core.kernels import Context, State
 
-from pal_ase.bands import BatchNEB, lay_upon, new_band
+from pal_ase.bands import BatchNEB, interpolated, lay_upon, new_band
 from pal_ase.descent import Side, descend
 from pal_ase.inside_out import Conversation, InsideOutCalculator
 from pal_ase.jobs import Deal
@@ -96,6 +98,18 @@ class TsSearchWalker(SearchWalker):
                     f"{self.kernel}: reaction {k}: reactant {first.symbols} and product {last.symbols} don't have the "
                     "same atoms in the same order"
                 )
+
+    @cached_property
+    def _bootstrap_starts(self) -> Sequence[Atoms]:
+        """Guesses; or all images between reactants and products."""
+        if not self._products:
+            return self.structures
+        rng, starts = self.context.rng("paths"), []
+        for first, last in zip(self.structures, self._products, strict=True):
+            ends = first.copy(), last.copy()
+            lay_upon(ends[1], ends[0])
+            starts += interpolated(ends, self.options.images, rng)
+        return starts
 
     # --- one job
 
@@ -187,7 +201,7 @@ class TsSearchWalker(SearchWalker):
             if climb and not o.climb:
                 continue
             band.climb = climb
-            with ase.optimize.BFGS(band, logfile=None, maxstep=0.1) as optimiser:
+            with getattr(ase.optimize, o.band_optimizer)(band, logfile=None, maxstep=0.1) as optimiser:
                 optimiser.attach(keep)
                 optimiser.run(fmax=fmax, steps=steps)
 

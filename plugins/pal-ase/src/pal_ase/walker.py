@@ -244,12 +244,17 @@ class Walker(Generator):
         if talk is not None:
             talk.close()
 
+    @property
+    def _bootstrap_starts(self) -> Sequence[Atoms]:
+        """Structures that bootstrap samples lie around."""
+        return self.structures
+
     def bootstrap(self) -> Sample:
         """A start structure with random displacements."""
         rng = self._bootstrap_rng
         problem = None
         for _ in range(_TRIES):
-            start = self.structures[rng.integers(len(self.structures))]
+            start = self._bootstrap_starts[int(rng.integers(len(self._bootstrap_starts)))]
             atoms = displaced(start, self.options.rattle * rng.choice(_AMPLITUDES), rng)
             problem = Guards(self.options.closest, self.options.isolated, 0.0, 0.0, start).judge(atoms)
             if problem is None:
