@@ -20,7 +20,7 @@ SADDLE_ENERGIES = SCALE * np.array([-40.665, -72.249])
 
 
 class MullerBrown(Calculator):
-    """A hydrogen atom on the Müller-Brown surface, held in the plane by a spring; the fixed argon atom feels nothing."""
+    """A hydrogen atom on the Müller-Brown surface, held in the plane by a spring; a fixed argon atom feels nothing."""
 
     implemented_properties: ClassVar = ["energy", "forces"]
 

@@ -179,7 +179,7 @@ def test_several_geometries_are_answered_in_one_turn_and_in_their_order():
         images = _stretched(atoms, 1.1, 1.2, 1.3)
         found.extend(float(f.mean["energy"]) for f in atoms.calc.conversation.ask_all(images))
 
-    talk, atoms = _talk(function)
+    talk, _ = _talk(function)
     assert _answered(talk) == [3]
     wanted = [_emt(Atoms("N2", [[0, 0, 0], [0, 0, z]])).mean["energy"] for z in (1.1, 1.2, 1.3)]
     assert found == wanted

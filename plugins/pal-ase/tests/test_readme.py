@@ -38,6 +38,7 @@ from pal_ase.options import DriverOptions, LangevinOptions, VerletOptions
 from pal_ase.plugin import pal_kernels
 from pal_ase.sampler_options import FragmentsOptions, ModesOptions, SamplerOptions, TransferOptions
 from pal_ase.variable_options import VariableOptions
+from pal_ase.search_options import OptimizeOptions, TsSearchOptions
 
 TEXT = (Path(__file__).parents[1] / "README.md").read_text()
 EXAMPLES = re.findall(r"```python\n(.*?)```", TEXT, re.DOTALL)
@@ -46,6 +47,8 @@ MODELS = [
     SamplerOptions,
     DriverOptions,
     LangevinOptions,
+    OptimizeOptions,
+    TsSearchOptions,
     VerletOptions,
     CalculatorOptions,
     BalancedOptions,

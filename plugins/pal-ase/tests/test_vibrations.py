@@ -93,5 +93,5 @@ def test_fixed_atoms_are_not_displaced():
 def test_other_constraints_are_refused():
     atoms = molecule("CH4")
     atoms.set_constraint(FixBondLength(0, 1))
-    with pytest.raises(PalError, match="allow for the constraint FixAtoms only, found FixBondLengths?"):
+    with pytest.raises(PalError, match=r"allow for the constraint FixAtoms only, found FixBondLengths?"):
         inside(lambda a: hessian(a, 0.01), atoms, FreshEMT())

@@ -31,9 +31,10 @@ class BatchNEB(NEB):  # type: ignore[misc]
         self.images[0].calc.prefetch(self.images)
         forces: NDArray[np.float64] = super().get_forces()
         if not self.images[0].pbc.any() and not self.images[0].constraints:
-            for image, force in zip(self.images[1:-1], np.split(forces, self.nimages - 2), strict=True):
+            rows = forces.reshape(self.nimages - 2, -1)
+            for k, image in enumerate(self.images[1:-1]):
                 rigid = rigid_motions(image, np.ones(len(image)))
-                force -= (rigid.T @ (rigid @ force.ravel())).reshape(-1, 3)
+                rows[k] -= rigid.T @ (rigid @ rows[k])
         return forces
 
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from ase import Atoms
 from ase.data import covalent_radii
+from ase.geometry import find_mic
 from numpy.typing import NDArray
 
 from pal_ase.alignment import differences
@@ -42,7 +43,10 @@ def bonds(atoms: Atoms) -> NDArray[np.bool_]:
 
 
 def likeness(atoms: Atoms, other: Atoms) -> Likeness:
-    """Compare structures of the same atoms in the same order."""
+    """Compare structures of the same atoms in the same order; those with fixed atoms lie upon each other already."""
     changed = int((bonds(atoms) != bonds(other)).sum()) // 2
-    moved, _ = differences(atoms.positions, other.positions[None], atoms.cell.array, atoms.pbc)
+    if atoms.constraints:
+        moved, _ = find_mic(atoms.positions - other.positions, atoms.cell, atoms.pbc)
+    else:
+        moved, _ = differences(atoms.positions, other.positions[None], atoms.cell.array, atoms.pbc)
     return Likeness(changed, float(np.sqrt((moved**2).sum() / max(len(atoms), 1))))

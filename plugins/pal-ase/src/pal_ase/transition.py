@@ -135,6 +135,7 @@ class TsSearchWalker(SearchWalker):
             if not self._wait_for_news(found):
                 self.context.note(f"walker {self.context.index}: no newer model has looked at its transition state")
                 return
+            atoms.calc.reset()  # what it remembers comes from the older model
             before, found = found, self._search(atoms, None)
             if found.trusted and abs(found.energy - before.energy) < o.confirm:
                 self._record(found, confirmed=True)
@@ -164,10 +165,7 @@ class TsSearchWalker(SearchWalker):
             for image, positions in zip(band.images[1:-1], self._band[1:-1], strict=True):
                 image.set_positions(positions, apply_constraint=False)
         self._relax_band(band)
-        energies = [image.get_potential_energy() for image in band.images]
-        top = int(np.argmax(energies))
-        if top in (0, len(energies) - 1):
-            raise _FailedError("no barrier: no image of the band is higher than its ends")
+        top = _top(band)
         atoms.set_positions(band.images[top].positions, apply_constraint=False)
         along: Floats = band.images[top + 1].positions - band.images[top - 1].positions
         return along
@@ -200,6 +198,8 @@ class TsSearchWalker(SearchWalker):
         for climb, fmax, steps in ((False, 3 * o.band_fmax, o.band_steps // 2), (True, o.band_fmax, o.band_steps)):
             if climb and not o.climb:
                 continue
+            if climb:
+                _top(band)  # without a barrier it would climb for ever
             band.climb = climb
             with getattr(ase.optimize, o.band_optimizer)(band, logfile=None, maxstep=0.1) as optimiser:
                 optimiser.attach(keep)
@@ -301,3 +301,12 @@ class TsSearchWalker(SearchWalker):
         """Begin the job of the snapshot anew, at its last trusted geometry or band."""
         super().restore(state)
         self._band = np.array(state["band"]) if "band" in state else None
+
+
+def _top(band: BatchNEB) -> int:
+    """The highest image, which must not be an end."""
+    energies = [image.get_potential_energy() for image in band.images]
+    top = int(np.argmax(energies))
+    if top in (0, len(energies) - 1):
+        raise _FailedError("no barrier: no image of the band is higher than its ends")
+    return top
