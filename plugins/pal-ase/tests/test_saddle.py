@@ -68,8 +68,9 @@ def test_reaction_coordinate_leads_to_both_minima(saddle, ends):
 
 
 def test_missing_sella_is_explained(monkeypatch):
-    import pal_ase.saddle
     from pal_core.errors import PalError
+
+    import pal_ase.saddle
 
     monkeypatch.setattr(pal_ase.saddle, "find_spec", lambda name: None)
     with pytest.raises(PalError, match='method = "sella" needs the package sella, which is not installed') as caught:

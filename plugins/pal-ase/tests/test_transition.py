@@ -250,7 +250,7 @@ class TestOptions:
 
     def test_reactants_and_products_must_be_as_many(self, save, context):
         one, three = save(*[on_surface(*MINIMA[0])] * 2), save(*[on_surface(*MINIMA[1])] * 3, name="more.extxyz")
-        with pytest.raises(PalError, match="ase.ts-search: 2 reactants, but 3 products"):
+        with pytest.raises(PalError, match=r"ase.ts-search: 2 reactants, but 3 products"):
             walker_of(context, one, product=three)
 
     def test_reactant_and_product_must_have_the_same_atoms(self, save, context):

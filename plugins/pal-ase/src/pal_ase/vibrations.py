@@ -10,10 +10,12 @@ from ase.constraints import FixAtoms
 from numpy.typing import NDArray
 from pal_core.errors import PalError
 
+from pal_ase.modes import HBAR
+
 __all__ = ["WAVENUMBER", "Modes", "free_atoms", "hessian", "rigid_motions", "vibrations"]
 
 Floats = NDArray[np.float64]
-WAVENUMBER = units._hbar * 1e10 / np.sqrt(units._e * units._amu) / units.invcm
+WAVENUMBER = HBAR / units.invcm
 """The wavenumber in cm^-1 of a force constant of 1 eV/Å² and a mass of 1 u."""
 
 
