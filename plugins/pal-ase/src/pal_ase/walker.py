@@ -140,14 +140,13 @@ class Walker(Generator):
         talk, proposed = self._talk, self._pending
         if talk is None or proposed is None:
             raise RuntimeError(f"{self.kernel}: propose() was given feedback although nothing had been proposed")
-        problem = self._take(proposed, feedback)
+        samples = [p.sample for p in proposed] if isinstance(proposed, tuple) else [proposed]
+        problem = self._take(samples, [feedback] if isinstance(feedback, Feedback) else feedback)
         return self._settle(talk.answer(feedback) if problem is None else self._reset(problem))
 
-    def _take(self, proposed: Sample | tuple[Proposal, ...], feedback: Feedback | Sequence[Feedback]) -> str | None:
-        """Count and record predictions; why they can't be passed on, or None."""
+    def _take(self, samples: Sequence[Sample], feedbacks: Sequence[Feedback]) -> str | None:
+        """Count and record the predictions of one turn; why they can't be passed on, or None."""
         counts = self.counts
-        samples = [p.sample for p in proposed] if isinstance(proposed, tuple) else [proposed]
-        feedbacks = [feedback] if isinstance(feedback, Feedback) else feedback
         counts.since_reset += 1
         for sample, found in zip(samples, feedbacks, strict=True):
             counts.predictions += 1
