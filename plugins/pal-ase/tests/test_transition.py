@@ -149,7 +149,9 @@ class TestConfirmation:
     """Newer models look at what was found."""
 
     def start(self, save, context, **keywords):
-        return plane(context, save(on_surface(*(SADDLES[1] + 0.05)), name="guess.traj"), confirm=0.02, **keywords)
+        return plane(
+            context, save(on_surface(*(SADDLES[1] + 0.05)), name="guess.traj"), confirm=0.02, **{"newer": 1, **keywords}
+        )
 
     def until_waiting(self, player):
         """Play until the transition state has been sent to the oracle and the walker looks around."""
@@ -169,6 +171,16 @@ class TestConfirmation:
         assert record["confirmed"]
         assert record["version"] == 2
         assert player.labels.count(True) == 7
+
+    def test_model_that_is_hardly_newer_is_no_news(self, save, context):
+        player = self.start(save, context, newer=3)
+        self.until_waiting(player)
+        player.version = 3
+        player.play(10)
+        assert player.stop is None
+        player.version = 4
+        player.play()
+        assert records(context)[0]["version"] == 4
 
     def test_transition_state_that_has_moved_is_sent_again(self, save, context):
         player = self.start(save, context)

@@ -97,8 +97,12 @@ class TsSearchOptions(WalkerOptions):
         "this; 0: the first one counts",
         json_schema_extra={"unit": "eV"},
     )
+    newer: PositiveInt = Field(
+        10,
+        description="versions (publications of weights) by which that model must be newer: time to learn the labels",
+    )
     wait: PositiveInt = Field(
-        500, description="turns that a walker waits for a newer model before it takes what it has"
+        5000, description="turns that a walker waits for a newer model before it takes what it has"
     )
 
     @field_validator("product")

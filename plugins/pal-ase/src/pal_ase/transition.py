@@ -223,7 +223,7 @@ class TsSearchWalker(SearchWalker):
             images = [displaced(image, size, self.rng) for image, size in zip(path, sizes, strict=True)]
             fit = [image for image in images if self._guards.judge(image) is None]
             feedback = self._talk_now.ask_all(fit or path[:1], lenient=True)
-            if feedback[0].version > found.version:
+            if feedback[0].version >= found.version + self.options.newer:
                 return True
         return False
 
