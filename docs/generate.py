@@ -25,7 +25,7 @@ from pal_core.control import exchange, manager, vocabulary
 from pal_core.control.diagrams import mermaid
 from pal_core.observe import Observer
 from pal_core.plugins.host import PluginHost
-from pal_core.settings.model import Convergence
+from pal_core.settings.model import Convergence, Reinitialise
 from pal_core.settings.tables import TABLES
 from pal_core.spec import FormatSpec, KernelSpec, Reader, Writer, load_target
 
@@ -33,6 +33,7 @@ ROOT = Path(__file__).parents[1]
 DOCUMENTS = [ROOT / "core" / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
 _PART = re.compile(r"(<!-- generated: ([\w-]+) -->\n).*?(<!-- end -->)", re.DOTALL)
 _ARRAYS = ("check", "placement")
+_BELOW = {"stop": {"converged": Convergence}, "training": {"reinitialise": Reinitialise}}
 
 
 def updated(text: str) -> str:
@@ -73,8 +74,8 @@ def settings() -> str:
     for name, model in TABLES.items():
         title = f"[[{name}]]" if name in _ARRAYS else f"[{name}]"
         parts += [f"## `{title}`", _first_sentence(model), _options(options_of(model))]
-        if name == "stop":
-            parts += ["### `stop.converged`", _first_sentence(Convergence), _options(options_of(Convergence))]
+        for key, below in _BELOW.get(name, {}).items():
+            parts += [f"### `{name}.{key}`", _first_sentence(below), _options(options_of(below))]
     return "\n\n".join(parts)
 
 

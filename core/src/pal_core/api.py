@@ -64,7 +64,7 @@ class Result:
         return self.loaded.directory
 
     def dataset(self) -> Batch:
-        """All admitted labels with their samples, in order of labelling."""
+        """All admitted labels with their samples, in order of labelling; those of an audit among them."""
         store = Store(self.directory)
         try:
             numbers = store.labelled()

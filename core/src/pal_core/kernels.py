@@ -77,6 +77,9 @@ class Context:
         ``note(text)`` records a sentence in the run's log and store ("walker reset: atoms too close").
     count : int
         How many walkers, members or workers of the role the run has; 1 where nobody says.
+    begun : int
+        How often this member has begun anew with other initial weights (``training.reinitialise``): its streams are
+        others each time.
     """
 
     role: str
@@ -86,14 +89,18 @@ class Context:
     device: str = "cpu"
     note: Callable[[str], None] = _ignore
     count: int = 1
+    begun: int = 0
 
     def rng(self, purpose: str = "") -> np.random.Generator:
         """This kernel's own random stream; prediction and training of a member share it."""
-        return rng.stream(self.seed, self._stream_role, self.index, purpose)
+        return rng.stream(self.seed, self._stream_role, self.index, self._purpose(purpose))
 
     def random_seed(self, purpose: str = "") -> int:
         """A 63-bit seed from the same source, for torch and others."""
-        return rng.stream_seed(self.seed, self._stream_role, self.index, purpose)
+        return rng.stream_seed(self.seed, self._stream_role, self.index, self._purpose(purpose))
+
+    def _purpose(self, purpose: str) -> str:
+        return f"{purpose}/begun {self.begun}" if self.begun else purpose
 
     @property
     def _stream_role(self) -> str:
@@ -119,7 +126,7 @@ class Feedback:
     trusted : bool
         Whether the selection deems the prediction good enough to go on with.
     selected : bool
-        Whether the sample went to the oracle.
+        Whether the sample went to the oracle; False for an audit, which no walker may notice.
     version : int
         Lowest model version in the committee, 0 before any training.
     covariance : mapping of (str, str) to ndarray
@@ -345,8 +352,8 @@ class Model(Kernel, ABC):
         batch : Batch
             Columns of samples and labels.
         validation : ndarray of bool, shape (n,)
-            True for samples that must not be trained on. The engine decides by the sample's number, the same
-            for every member, so a sample never moves from one side to the other.
+            True for samples that must not be trained on. The engine decides by the sample's content, the same
+            for every member and in every run, so a sample never moves from one side to the other.
         """
         raise NotImplementedError(f"{type(self).__name__} can't be trained")
 
@@ -355,11 +362,13 @@ class Model(Kernel, ABC):
 
         What an epoch costs then depends on these only, however many there are besides. Samples that come later are
         used as well, until the next call. `restore` brings back the samples in use at the time of the snapshot.
+        The engine calls it before every round when ``training.window`` is set; a kernel that can leave samples out says
+        so by the capability ``"use"``.
 
         Parameters
         ----------
         rows : ndarray of int64
-            Numbers of samples in order of arrival, from 0, training and held-out ones counted alike.
+            Numbers of samples in order of arrival, from 0, training and held-out ones counted alike; ascending.
         """
         raise NotImplementedError(f"{type(self).__name__} can't leave samples out")
 
@@ -378,7 +387,7 @@ class Model(Kernel, ABC):
     def restore(self, state: State) -> None:
         """Go on training from a snapshot to the last bit, after the data of then have been given by `extend`.
 
-        They come in the same order as before, but in other portions.
+        They come in the same order as before, but in other portions; then comes `use`, if it was called.
         """
         self.load(state)
 

@@ -267,7 +267,10 @@ class Weights(Message):
 
 @dataclass(frozen=True, slots=True)
 class Selected(Message):
-    """Exchange to manager: samples to label, most recent last, with their origin and what the committee predicts."""
+    """Exchange to manager: samples to label, most recent last, with their origin and what the committee predicts.
+
+    Those of an `audit` were trusted, and are labelled to tell how good predictions are.
+    """
 
     walkers: Ints
     score: Floats
@@ -276,6 +279,7 @@ class Selected(Message):
     mean: Batch
     std: Batch
     wanted: Bools
+    audit: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -380,15 +384,20 @@ class Recall(Message):
     round: int
     batch: Batch
     validation: Bools
+    score: Floats
 
 
 @dataclass(frozen=True, slots=True)
 class Train(Message):
-    """Manager to training host: more labels; a new round begins as soon as `min_epochs` of the current one are over."""
+    """Manager to training host: more labels; a new round begins as soon as `min_epochs` of the current one are over.
+
+    `score` is the uncertainty by which they were selected, NaN where it isn't known.
+    """
 
     round: int
     batch: Batch
     validation: Bools
+    score: Floats
 
 
 @dataclass(frozen=True, slots=True)

@@ -41,7 +41,8 @@ class KernelSpec:
     summary : str
         One line for the listing.
     capabilities : frozenset of str
-        Optional abilities: ``"bootstrap"`` (generator proposes without a model), ``"snapshot"`` (exact restart).
+        Optional abilities: ``"bootstrap"`` (generator proposes without a model), ``"snapshot"`` (exact restart),
+        ``"use"`` (model trains on a part of its samples).
     """
 
     name: str

@@ -194,3 +194,28 @@ def test_epochs_take_the_given_time(monkeypatch):
 def test_options_must_be_positive(option):
     with pytest.raises(ValueError, match="greater than 0"):
         ToyModelOptions(**{option: 0})
+
+
+class TestUse:
+    """Training on a part of the points."""
+
+    def test_others_are_neither_trained_on_nor_measured(self):
+        found = []
+        for shift in (0.0, 1.0):
+            subject = model()
+            batch = labelled(30)
+            batch.columns["energy"][1::3] += shift
+            subject.extend(batch, np.arange(30) % 5 == 4)
+            subject.use(np.flatnonzero(np.arange(30) % 3 != 1))
+            epochs = list(subject.train())
+            found.append((subject.weights()["w"].tolist(), epochs[-1].metrics))
+        assert found[0] == found[1]
+
+    def test_later_points_are_used_until_the_next_call(self):
+        subject = model()
+        subject.extend(labelled(20), np.zeros(20, np.bool_))
+        subject.use(np.arange(5))
+        subject.extend(labelled(10, 1), np.zeros(10, np.bool_))
+        assert len(subject._in_use(held_out=False)) == 15
+        subject.use(np.arange(20, 30))
+        np.testing.assert_array_equal(subject._in_use(held_out=False).columns["x"], labelled(10, 1).columns["x"])

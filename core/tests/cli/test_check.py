@@ -121,3 +121,16 @@ def test_missing_file_is_one_problem(pal):
     result = pal("check", "nowhere.toml")
     assert result.exit_code == 2
     assert "`pal init nowhere.toml` writes one" in result.stdout
+
+
+def test_weights_and_runs_to_begin_with_are_looked_at(pal, toml, finished, tmp_path):
+    (tmp_path / "old").mkdir()
+    toml.write_text(SOUND.replace('"pal.toy-model"', f'"pal.toy-model"\nstart = "{finished / "run"}"'))
+    assert pal("check", "toy.toml").exit_code == 0
+    toml.write_text(SOUND.replace('"pal.toy-model"', '"pal.toy-model"\nstart = "old"'))
+    assert f"model.start: {tmp_path / 'old'} holds no weights of a member" in pal("check", "toy.toml").stdout
+    toml.write_text(f'{SOUND}[data]\ninitial = ["{finished / "run"}"]\n')
+    assert "run without a label of this level of theory" not in pal("check", "toy.toml").stdout
+    (tmp_path / "old" / "pal.sqlite").write_bytes(b"")
+    toml.write_text(f'{SOUND}[data]\ninitial = ["old"]\n')
+    assert "data.initial[0]: found old, which can't be used" in pal("check", "toy.toml").stdout

@@ -71,3 +71,18 @@ def test_run_without_labels_is_not_exported(pal, tmp_path):
     assert result.exit_code == 1
     assert "run holds no labels yet" in result.stderr
     assert not (tmp_path / "labels.npz").exists()
+
+
+def test_classes_can_be_chosen(pal, finished, tmp_path):
+    result = pal("export", str(finished / "run"), "-o", "some.npz", "--class", "bootstrap")
+    assert result.stdout == "12 labelled samples in some.npz\n"
+    result = pal("export", str(finished / "run"), "-o", "all.npz", "--class", "bootstrap", "--class", "active")
+    assert result.stdout == "30 labelled samples in all.npz\n"
+    with np.load(tmp_path / "some.npz") as archive:
+        assert {o["origin"] for o in json.loads(str(archive["origin"]))} == {"bootstrap"}
+
+
+def test_class_without_samples_is_told(pal, finished):
+    result = pal("export", str(finished / "run"), "-o", "none.npz", "--class", "audit")
+    assert result.exit_code == 1
+    assert "holds no labels of class audit" in result.stderr

@@ -73,8 +73,9 @@ def state_of(directory):
 
 def test_list_has_a_line_for_each_and_the_next_command(pal, idle):
     lines = pal("labels", "list", "run").stdout.splitlines()
-    assert lines[0].split() == ["sample", "since", "label", "attempts", "reason"]
+    assert lines[0].split() == ["sample", "class", "since", "label", "attempts", "reason"]
     assert [line.split()[0] for line in lines[1:4]] == ["1", "2", "3"]
+    assert lines[1].split()[:2] == ["1", "active"]
     assert lines[1].endswith("none   1         unconverged: SCF stopped (attempts: 1)")
     assert lines[2].endswith("kept   1         level: energy of -1.5 eV")
     assert lines[4] == "next: pal labels show run 1; pal labels retry|accept|drop run ..."

@@ -10,10 +10,14 @@ import subprocess
 import time
 
 import pytest
+from conftest import TOY
 from stores import add, open_store
 
+from pal_core.api import run
+from pal_core.builtin import plugin
 from pal_core.cli.status import _lines
 from pal_core.launch.processes import Owner
+from pal_core.plugins.host import PluginHost
 from pal_core.store.store import Store
 
 
@@ -170,3 +174,14 @@ def test_odd_tables_fall_back_on_the_default_directory(pal, finished, tmp_path):
     (tmp_path / "odd.toml").write_text("run = 5\n")
     (tmp_path / "run").symlink_to(finished / "run")
     assert pal("status", "odd.toml").exit_code == 0
+
+
+def test_audit_has_a_line_and_its_place_in_the_json(pal, tmp_path):
+    (tmp_path / "toy.toml").write_text(TOY.replace("[selection]\n", "[selection]\naudit = 0.5\n"))
+    run(tmp_path / "toy.toml", plugins=PluginHost.of({"pal": plugin}))
+    (line,) = (x for x in pal("status", "toy.toml").stdout.splitlines() if x.startswith("audit: "))
+    number = r"\S+( ± \S+)? \(predicted std \S+\)"
+    assert re.fullmatch(rf"audit: \d+ labels?: mean abs error energy {number}, gradient {number}", line)
+    found = json.loads(pal("status", "toy.toml", "--json").stdout)["audit"]
+    assert line.startswith(f"audit: {found['labels']} label")
+    assert found["errors"]["energy"]["mae"] > 0

@@ -14,15 +14,16 @@ from pal_core.builtin import npz
 from pal_core.builtin.schema import LABEL, SAMPLE
 from pal_core.control.queue import HIGHEST
 from pal_core.data import Batch
+from pal_core.policies.holding_out import by_number
 from pal_core.runtime.beginning import (
     ChangedSettingsError,
-    InitialDataError,
     begin,
     changed_settings,
-    read_initial,
+    settle_validation,
     validation_mask,
 )
 from pal_core.runtime.checkpoint import round_file, save_state
+from pal_core.runtime.initial import InitialDataError, read_initial
 from pal_core.runtime.plan import Processes
 from pal_core.store.store import Store, StoreError
 
@@ -222,26 +223,29 @@ class TestChangedSettings:
 class TestValidation:
     """Samples held out."""
 
-    def test_sample_never_changes_sides(self):
-        numbers = list(range(1, 500))
-        mask = validation_mask(7, 0.1, numbers)
-        for part in (numbers[::-1], numbers[100:], numbers[3::7]):
-            np.testing.assert_array_equal(validation_mask(7, 0.1, part), mask[[n - 1 for n in part]])
+    def test_new_run_goes_by_content_whatever_number_and_seed(self, store, tmp_path):
+        settle_validation(store)
+        for number, x in ((1, 0.1), (2, 0.2), (7, 0.1), (8, 0.2)):
+            store.add_sample(number, {"x": [x, 0.0]}, origin="active", walker=0, version=0, score=None)
+        masks = []
+        for seed in range(20):
+            setup = make_setup(tmp_path, run={"seed": seed}, training={"validation": 0.5})
+            masks.append(validation_mask(store, setup.loaded.settings, [1, 2, 7, 8]).tolist())
+        assert all(mask == masks[0] and mask[:2] == mask[2:] for mask in masks)
 
-    def test_larger_share_holds_out_the_same_and_more(self):
-        small, large = (validation_mask(7, share, range(1000)) for share in (0.1, 0.3))
-        assert not (small & ~large).any()
-        assert large.sum() > small.sum()
+    def test_run_begun_before_keeps_its_rule(self, store, tmp_path):
+        store.open_session("{}", {})
+        settle_validation(store)
+        numbers = list(range(1, 41))
+        for number in numbers:
+            add(store, number)
+        settings = make_setup(tmp_path, run={"seed": 7}, training={"validation": 0.3}).loaded.settings
+        found = validation_mask(store, settings, numbers)
+        np.testing.assert_array_equal(found, by_number(7, 0.3, numbers))
+        assert 0 < found.sum() < 40, "equal samples with other numbers are not on one side"
 
-    @pytest.mark.parametrize("share", [0.0, 0.1, 0.5])
-    def test_share_is_about_right(self, share):
-        found = validation_mask(3, share, range(20_000)).mean()
-        assert found == pytest.approx(share, abs=0.015)
-        assert share > 0 or found == 0
-
-    def test_other_seeds_hold_out_others(self):
-        one, other = (validation_mask(seed, 0.5, range(1000)) for seed in (1, 2))
-        assert 300 < (one != other).sum() < 700
-
-    def test_no_samples_make_an_empty_mask(self):
-        assert validation_mask(1, 0.5, []).shape == (0,)
+    def test_rule_is_settled_once(self, store):
+        settle_validation(store)
+        store.open_session("{}", {})
+        settle_validation(store)
+        assert store.meta("validation") == "content"

@@ -23,13 +23,13 @@ WALKERS = {"generator/0": [0, 1], "generator/1": [2, 3]}
 def exchange(tmp_path):
     """Makes an exchange of two hosts of two walkers and two hosts of one member; what it posts, without the vote."""
 
-    def make(run=None, oracle=True, generator=None, **options):
+    def make(run=None, oracle=True, generator=None, audit=0.0, **options):
         tables = {} if oracle else dict.fromkeys(("oracle", "training", "data", "stop"))
         others = 1 if oracle else None
         setup = make_setup(
             tmp_path,
             Processes(1, 2, 2, others, others),
-            selection={"kernel": odd("Judge"), "options": options},
+            selection={"kernel": odd("Judge"), "options": options, "audit": audit},
             run=run or {},
             **({"generator": generator} if generator else {}),
             **tables,
@@ -141,6 +141,21 @@ def test_selected_samples_go_to_the_manager_with_their_walkers_before_the_verdic
     assert out.one(m.Verdicts).selected.tolist() == [False, True]
     kinds = [type(x) for _, x in out]
     assert kinds.index(m.Selected) < kinds.index(m.Verdicts)
+
+
+def test_trusted_samples_are_audited_and_nobody_but_the_manager_knows(exchange):
+    host, out = exchange(audit=1.0)
+    propose(host, "generator/0")
+    answer(host, 0, {0: [50, 500], 1: [50, 500]})
+    selected, audited = out.of(m.Selected)
+    assert (selected.audit, selected.score.tolist()) == (False, [500])
+    assert (audited.audit, audited.score.tolist(), audited.walkers.tolist()) == (True, [50], [0])
+    assert (audited.mean.columns["energy"].tolist(), audited.std.columns["energy"].tolist()) == ([50], [0])
+    assert out.one(m.Verdicts).selected.tolist() == [False, True]
+    host.step(time.monotonic() + 1)
+    assert out.one(m.Progress) == m.Progress(2, 1, 1), "the rule of convergence hears nothing of it"
+    states, _ = host.states()
+    assert states["audit/0"]["stream"].shape == (13,)
 
 
 def test_nothing_is_selected_without_an_oracle(exchange):

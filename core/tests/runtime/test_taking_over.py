@@ -73,7 +73,7 @@ class TestTrainer:
 
     def test_one_of_a_run_without_any_round_takes_the_first(self, tmp_path):
         host, out = self.anew(tmp_path)
-        host.receive("manager", m.Recall(0, release(1, 0).batch, release(1, 0).validation))
+        host.receive("manager", m.Recall(0, release(1, 0).batch, release(1, 0).validation, release(1, 0).score))
         host.receive("manager", release(1))
         work(host)
         assert ended(out) == [1]
@@ -85,7 +85,7 @@ class TestTrainer:
         work(host, turns=3)
         host.receive("manager", m.Halt(set=1))
         host, _ = trainer(tmp_path, past=1)
-        host.receive("manager", m.Recall(0, release(1, 0).batch, release(1, 0).validation))
+        host.receive("manager", m.Recall(0, release(1, 0).batch, release(1, 0).validation, release(1, 0).score))
         assert host._members[0].model.loads == 0
         host.receive("manager", release(1))
         work(host, turns=1)

@@ -33,7 +33,7 @@ def release(number: int, n: int = 4, held_out=()) -> m.Train:
     """Labels whose first coordinates tell the release."""
     batch = points(n)
     batch.columns["x"][:, 0] = number
-    return m.Train(number, batch.join(labels_of(batch)), np.isin(np.arange(n), held_out))
+    return m.Train(number, batch.join(labels_of(batch)), np.isin(np.arange(n), held_out), np.full(n, np.nan))
 
 
 def work(host, turns: int = 100) -> int:
@@ -240,7 +240,8 @@ class TestFinish:
 def recall(number: int, n: int = 4) -> m.Recall:
     """The labels of all rounds up to a number."""
     parts = [release(k, n) for k in range(1, number + 1)]
-    return m.Recall(number, Batch.concat([p.batch for p in parts]), np.concatenate([p.validation for p in parts]))
+    columns = (np.concatenate([getattr(p, name) for p in parts]) for name in ("validation", "score"))
+    return m.Recall(number, Batch.concat([p.batch for p in parts]), *columns)
 
 
 class TestGoingOn:

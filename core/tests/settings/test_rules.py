@@ -262,3 +262,74 @@ def test_convergence_of_a_fixed_share_is_a_warning(host, toy, tmp_path):
         "stop.converged: selection 'pal.all' selects the same share however sure the committee is: "
         "this rule says nothing"
     )
+
+
+class TestTrainingPolicies:
+    """Rules of training policies."""
+
+    def warnings(self, host, toy, tmp_path) -> list[str]:
+        return [str(w) for w in from_dict(toy, tmp_path, host).warnings]
+
+    def test_window_needs_a_model_that_can_train_on_a_part(self, problems, toy, tmp_path):
+        (tmp_path / "mine.py").write_text(
+            "from pal_core.builtin.model import ToyModel\nfrom pal_core.kernels import Model\n"
+            "class Mine(ToyModel):\n    use = Model.use\n"
+        )
+        toy["model"] = {"kernel": "mine.py:Mine"}
+        toy["training"] = {"window": 100}
+        (found,) = problems(toy)
+        assert found.startswith("training.window: found model '")
+        assert found.endswith(
+            "mine.py:Mine', which trains on all its labels, expected a model that can be told which labels to use "
+            "(capability 'use' in `pal kernels NAME`); leave training.window out, or take another model"
+        )
+
+    def test_window_is_sound_with_a_model_that_can(self, host, toy, tmp_path):
+        toy["training"] = {"window": 100, "replay": 20}
+        assert self.warnings(host, toy, tmp_path) == []
+
+    def test_replay_without_window_and_a_share_are_warnings(self, host, toy, tmp_path):
+        toy["training"] = {"replay": 20}
+        assert self.warnings(host, toy, tmp_path) == ["training.replay: nothing is replayed without training.window"]
+        toy["training"] = {"window": 50, "replay": 0.1}
+        (found,) = self.warnings(host, toy, tmp_path)
+        assert found.startswith("training.replay: a share of all older labels grows with them")
+
+    @pytest.mark.parametrize("replay", [1.5, -1, 0.0, "many"])
+    def test_replay_is_a_number_or_a_share(self, problems, toy, replay):
+        toy["training"] = {"window": 50, "replay": replay}
+        assert any(p.startswith("training.replay") for p in problems(toy))
+
+    def test_reinitialise_must_say_when(self, problems, toy):
+        toy["training"] = {"reinitialise": {}}
+        assert problems(toy) == ["training.reinitialise: found an empty table, expected every or stalled, or both"]
+
+    def test_judging_without_held_out_labels_is_a_warning(self, host, toy, tmp_path):
+        toy["training"] = {"patience": 5, "validation": 0.0}
+        (found,) = self.warnings(host, toy, tmp_path)
+        assert found.startswith("training.validation: without held-out labels, training is judged by how well")
+
+    def test_audit_without_an_oracle_is_refused(self, problems, toy):
+        toy["selection"]["audit"] = 0.1
+        del toy["oracle"], toy["training"]
+        toy["model"]["trained"] = True
+        found = "selection.audit: found 0.1, expected 0 without an [oracle] table: nothing labels the samples"
+        assert found in problems(toy)
+
+    def test_start_must_be_a_folder_and_needs_no_bootstrap(self, host, problems, toy, tmp_path):
+        toy["model"]["start"] = "old"
+        assert problems(toy) == [
+            f"model.start: found 'old', expected a run directory or a folder with weights of members, in {tmp_path}"
+        ]
+        (tmp_path / "old").mkdir()
+        toy["data"] = {"bootstrap": 0}
+        assert self.warnings(host, toy, tmp_path) == []
+
+    def test_initial_folder_must_be_a_run(self, host, problems, toy, tmp_path):
+        (tmp_path / "old").mkdir()
+        toy["data"] = {"initial": ["old"]}
+        assert problems(toy) == [
+            "data.initial[0]: found the folder 'old', expected a run directory, with pal.sqlite, or a file"
+        ]
+        (tmp_path / "old" / "pal.sqlite").touch()
+        assert self.warnings(host, toy, tmp_path) == []

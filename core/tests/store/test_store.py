@@ -166,6 +166,7 @@ def test_origin_tells_where_a_label_comes_from(store, clock):
             "package": "pal-core 0.1",
             "round": None,
             "time": 1001.0,
+            "level": None,
         }
     ]
 
@@ -252,3 +253,19 @@ class TestSchemas:
         assert both.offsets.tolist() == [0, 2, 3]
         assert both.columns["forces"][:, 0].tolist() == [-2, -2, -1]
         store.close()
+
+
+def test_audit_is_never_unused(store):
+    store.agree(SAMPLE, LABEL, LABEL)
+    for number, origin in enumerate(("active", "audit", "initial audit", "bootstrap", "audit"), 1):
+        expected = {"energy": 1.0, "gradient": [0, 0]} if number == 2 else None
+        store.add_sample(
+            number, {"x": [number, 0]}, origin=origin, walker=0, version=1, score=number / 10, expected=expected
+        )
+        label(store, number)
+    assert store.unused(0) == [1, 4]
+    assert store.audited() == [2], "of the others nobody knows what was expected"
+    assert store.audit_counts() == {"labelled": 2}
+    assert store.scores([5, 1]).tolist() == [0.5, 0.1]
+    assert len(set(store.digests([1, 2, 3, 4, 5]))) == 5
+    assert store.expectations([2]).columns["energy"].tolist() == [1.0]

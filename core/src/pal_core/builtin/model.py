@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+import zlib
 from collections.abc import Iterator
 
 import numpy as np
@@ -12,7 +13,7 @@ from pal_core.builtin.descent import ConjugateGradient
 from pal_core.builtin.features import FourierFeatures
 from pal_core.builtin.hashing import sample_uniform
 from pal_core.builtin.options import ToyModelOptions
-from pal_core.builtin.regression import Regression, mean_errors
+from pal_core.builtin.regression import Regression, mean_errors, mean_loss
 from pal_core.builtin.schema import LABEL, SAMPLE
 from pal_core.data import Batch
 from pal_core.kernels import Context, Epoch, Model, State, Stop
@@ -41,10 +42,12 @@ class ToyModel(Model):
         self._w = np.zeros(options.features)
         self._offset = 0.0
         schema = SAMPLE | LABEL
-        self._data = {False: Batch.empty(schema), True: Batch.empty(schema)}
+        self._data = Batch.empty(schema)
+        self._held_out = np.empty(0, np.bool_)
+        self._used = np.empty(0, np.bool_)
         self._problem: Regression | None = None
         self._solver: ConjugateGradient | None = None
-        self._epochs = self._rounds = self._round_epochs = self._round_points = 0
+        self._epochs = self._rounds = self._round_epochs = self._round_data = 0
         self._finished = False
 
     def predict(self, batch: Batch) -> Batch:
@@ -69,41 +72,55 @@ class ToyModel(Model):
 
     def extend(self, batch: Batch, validation: NDArray[np.bool_]) -> None:
         """Add labelled points."""
-        batch = batch.pick(SAMPLE | LABEL)
-        for held_out, part in self._data.items():
-            self._data[held_out] = Batch.concat([part, batch.take(validation == held_out)])
+        self._data = Batch.concat([self._data, batch.pick(SAMPLE | LABEL)])
+        self._held_out = np.concatenate([self._held_out, validation])
+        self._used = np.concatenate([self._used, np.ones(len(batch), np.bool_)])
         self._problem = None
+
+    def use(self, rows: NDArray[np.int64]) -> None:
+        """Fit these points only."""
+        self._used[:] = False
+        self._used[rows] = True
+        self._problem = None
+
+    def _in_use(self, held_out: bool) -> Batch:
+        return self._data.take(np.flatnonzero(self._used & (self._held_out == held_out)))
 
     def train(self) -> Iterator[Epoch | Stop]:
         """Iterate until the residual is small or the round's epochs are used up, some iterations an epoch."""
-        data = self._data[False]
+        data = self._in_use(held_out=False)
         if not len(data):
             return
+        held_out = self._in_use(held_out=True)
         if self._problem is None:
             self._problem = Regression(self._features, data, self._shares(data.columns["x"]), self.options)
-        if self._solver is None or self._round_points != len(data):
+        known = zlib.crc32(data.columns["x"].tobytes())
+        if self._solver is None or self._round_data != known:
             self._solver = self._problem.solver(self._w)
-            self._round_points, self._round_epochs, self._finished = len(data), 0, False
+            self._round_data, self._round_epochs, self._finished = known, 0, False
         if not self._finished:
-            yield from self._round(self._problem, self._solver)
+            yield from self._round(self._problem, self._solver, held_out)
         limit = self.options.stop_after_rounds
         if limit is not None and self._rounds >= limit:
             yield Stop(f"{limit} rounds of training done")
 
-    def _round(self, problem: Regression, solver: ConjugateGradient) -> Iterator[Epoch]:
+    def _round(self, problem: Regression, solver: ConjugateGradient, held_out: Batch) -> Iterator[Epoch]:
         while not solver.solved and self._round_epochs < self.options.epochs:
             time.sleep(self.options.delay)
             solver.iterate(problem.matrix, self.options.iterations)
             self._w, self._offset = solver.w, problem.offset
             self._epochs += 1
             self._round_epochs += 1
-            yield Epoch(self._epochs, self._metrics(problem))
+            yield Epoch(self._epochs, self._metrics(problem, held_out))
         self._finished = True
         self._rounds += 1
 
-    def _metrics(self, problem: Regression) -> dict[str, float]:
-        held_out = self._data[True]
-        validation = mean_errors(self.predict(held_out), held_out) if len(held_out) else {}
+    def _metrics(self, problem: Regression, held_out: Batch) -> dict[str, float]:
+        validation = {}
+        if len(held_out):
+            predicted = self.predict(held_out)
+            loss = mean_loss(predicted, held_out, self.options.lengthscale)
+            validation = {"validation_loss": loss, **mean_errors(predicted, held_out)}
         return {**problem.metrics(self._w), **validation}
 
     def _shares(self, x: Floats) -> Floats:
@@ -111,18 +128,22 @@ class ToyModel(Model):
 
     def snapshot(self) -> State:
         """Weights, counters, and the state of the solver."""
-        counters = [self._epochs, self._rounds, self._round_epochs, self._round_points, self._finished]
+        counters = [self._epochs, self._rounds, self._round_epochs, self._round_data, self._finished]
         solver = {} if self._solver is None else self._solver.state()
         return {
             **self.weights(),
             "counters": np.array(counters, np.int64),
+            "left_out": np.flatnonzero(~self._used),
             **{f"solver_{name}": value for name, value in solver.items()},
         }
 
     def restore(self, state: State) -> None:
         """Go on from a snapshot. With other data than then, a new round begins."""
         self.load(state)
-        self._epochs, self._rounds, self._round_epochs, self._round_points, finished = map(int, state["counters"])
+        self._epochs, self._rounds, self._round_epochs, self._round_data, finished = map(int, state["counters"])
         self._finished = bool(finished)
+        self._used[:] = True
+        left_out = state.get("left_out", np.empty(0, np.int64))
+        self._used[left_out[left_out < len(self._used)]] = False
         solver = {name.removeprefix("solver_"): v for name, v in state.items() if name.startswith("solver_")}
         self._solver = ConjugateGradient.from_state(solver) if solver else None

@@ -23,7 +23,7 @@ _TOYS = (
         "pal_core.builtin.model:ToyModel",
         "pal_core.builtin.options:ToyModelOptions",
         "Ridge regression on random Fourier features, learns in milliseconds",
-        frozenset({"snapshot"}),
+        frozenset({"snapshot", "use"}),
     ),
     KernelSpec(
         "pal.toy-oracle",

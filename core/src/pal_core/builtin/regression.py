@@ -10,7 +10,7 @@ from pal_core.builtin.features import FourierFeatures
 from pal_core.builtin.options import ToyModelOptions
 from pal_core.data import Batch
 
-__all__ = ["Regression", "mean_errors"]
+__all__ = ["Regression", "mean_errors", "mean_loss"]
 
 Floats = NDArray[np.float64]
 
@@ -65,3 +65,9 @@ def mean_errors(predicted: Batch, labelled: Batch) -> dict[str, float]:
         f"validation_{name}_mae": float(np.abs(column - labelled.columns[name]).mean())
         for name, column in predicted.columns.items()
     }
+
+
+def mean_loss(predicted: Batch, labelled: Batch, lengthscale: float) -> float:
+    """Loss per point, all points weighing the same: the sum of squares that is minimised, without the ridge."""
+    energy, gradient = (predicted.columns[n] - labelled.columns[n] for n in ("energy", "gradient"))
+    return float(np.mean(energy**2) + lengthscale**2 * np.mean(np.sum(gradient**2, axis=1)))

@@ -22,10 +22,22 @@ __all__ = ["export"]
 @click.option(
     "--output", "-o", type=click.Path(path_type=Path), help="File to write; default: labels.<ending> in the run."
 )
+@click.option(
+    "--class",
+    "classes",
+    multiple=True,
+    metavar="NAME",
+    help="Only samples of this class (initial, bootstrap, active, audit, ...), or of several. Default: all.",
+)
 @click.option("--force", is_flag=True, help="Overwrite the file.")
 @click.pass_context
-def export(context: click.Context, run: Path, name: str | None, output: Path | None, force: bool) -> None:
-    """Write all admitted labels of RUN (a settings file or a run directory), with their samples and origin."""
+def export(  # noqa: PLR0917 - options of a command
+    context: click.Context, run: Path, name: str | None, output: Path | None, classes: tuple[str, ...], force: bool
+) -> None:
+    """Write all admitted labels of RUN (a settings file or a run directory), with their samples and origin.
+
+    The origin says of which class a sample is: labels of an audit should not be trained on by others either.
+    """
     directory = run_directory(run)
     spec = _format(context, name, output)
     output = output or directory / f"labels{spec.suffixes[0]}"
@@ -34,12 +46,16 @@ def export(context: click.Context, run: Path, name: str | None, output: Path | N
     store = Store(directory)
     try:
         numbers = store.labelled()
-        batch = store.samples(numbers).join(store.labels(numbers))
         origins = store.origins(numbers)
+        if classes:
+            origins = [o for o in origins if o["origin"] in classes]
+            numbers = [o["sample"] for o in origins]
+        batch = store.samples(numbers).join(store.labels(numbers))
     finally:
         store.close()
     if not numbers:
-        raise PalError(f"{directory} holds no labels yet", f"see how the run is doing: pal status {run}")
+        what = f"labels of class {', '.join(classes)}" if classes else "labels yet"
+        raise PalError(f"{directory} holds no {what}", f"see how the run is doing: pal status {run}")
     try:
         write: Writer = load_target(str(spec.write))
         write(output, batch, origins)

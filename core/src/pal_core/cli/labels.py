@@ -45,7 +45,7 @@ def list_(run: Path, as_json: bool) -> None:
     if not rows:
         say("nothing is set aside")
         return
-    table = [("sample", "since", "label", "attempts", "reason")]
+    table = [("sample", "class", "since", "label", "attempts", "reason")]
     say(columns([*table, *(_line(row) for row in rows)]))
     say(f"next: pal labels show {run} {rows[0]['sample']}; pal labels retry|accept|drop {run} ...")
 
@@ -171,11 +171,11 @@ def _scratch(directory: Path, sample: int) -> list[str]:
 def _line(row: dict[str, Any]) -> tuple[str, ...]:
     kept = "kept" if row["has_label"] else "none"
     first_line = row["reason"].strip().partition("\n")[0]
-    return str(row["sample"]), _when(row["time"]), kept, str(len(row["attempts"])), first_line
+    return str(row["sample"]), row["origin"], _when(row["time"]), kept, str(len(row["attempts"])), first_line
 
 
 def _told(row: dict[str, Any], values: dict[str, Any], scratch: Sequence[str]) -> list[str]:
-    lines = [f"sample {row['sample']}, set aside {_when(row['time'])}", f"reason: {row['reason']}"]
+    lines = [f"sample {row['sample']} ({row['origin']}), set aside {_when(row['time'])}", f"reason: {row['reason']}"]
     if row["kernel"]:
         lines.append(f"labelled by: {row['kernel']} ({row['package']})")
     for name, fields in values.items():

@@ -8,6 +8,7 @@ from typing import Any
 
 import click
 
+from pal_core.auditing import audit_line, audit_of
 from pal_core.builtin.observer import read_status
 from pal_core.builtin.status_form import is_whole
 from pal_core.cli.common import print_json
@@ -34,16 +35,19 @@ def status(run: Path, as_json: bool) -> None:
     store = Store(directory)
     try:
         counts, drops, told = store.counts(), store.drops(), store.told()
+        audit, units = audit_of(store), {name: field.unit for name, field in store.schemas[1].items()}
         journal = store.journal(_ENTRIES, walkers=False, traces=False)
     finally:
         store.close()
     died = is_dead(directory, found)
     if as_json:
-        print_json({**found, "died": died, "store": {**counts, "drops": drops}, "journal": journal})
+        print_json({**found, "died": died, "store": {**counts, "drops": drops}, "audit": audit, "journal": journal})
         return
     for line in _lines(found, go_on(run) if died else ""):
         say(line)
     say(f"stored: {told}")
+    if audit["labels"]:
+        say(audit_line(audit, units))
     for entry in journal:
         say(f"  {entry_line(entry)}")
 

@@ -210,7 +210,7 @@ class Manager(Ending):
             actions += self._explore()
         else:
             self.phase = "bootstrapping"
-            waiting = sum(t.score == math.inf for t in self.queue.waiting.values())
+            waiting = sum(t.score == math.inf and not t.audit for t in self.queue.waiting.values())
             if not self.rounds.buffer:
                 self._bootstrap_missing = max(self.plan.bootstrap - waiting, 0)
                 if self._bootstrap_missing:
@@ -235,8 +235,8 @@ class Manager(Ending):
             self._bootstrap_missing = max(self._bootstrap_missing - 1, 0)
         if self.phase not in ("bootstrapping", "running") and self.outcome != "interrupted":
             return [v.Discard((event.sample,), "stopping")]
-        score = math.inf if event.bootstrap or event.wanted else min(event.score, HIGHEST)
-        ticket = Ticket(event.sample, event.walker, score, size=event.size)
+        score = math.inf if event.bootstrap or event.audit or event.wanted else min(event.score, HIGHEST)
+        ticket = Ticket(event.sample, event.walker, score, size=event.size, audit=event.audit)
         dropped = self.queue.put(ticket, expendable=event.wanted)
         self._dropped += dropped is not None
         if dropped == event.sample:
@@ -259,7 +259,8 @@ class Manager(Ending):
         if event.admitted:
             self.failures_in_a_row = 0
             self.tally.labels += 1
-            self.rounds.buffer.append(event.sample)
+            if not ticket.audit:
+                self.rounds.buffer.append(event.sample)
             return []
         return self._given_up(event.sample, ticket.attempts + 1)
 

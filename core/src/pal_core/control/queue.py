@@ -32,6 +32,8 @@ class Ticket:
         Oracles that have failed on it.
     size : int
         What the duration of its label depends on (atoms).
+    audit : bool
+        Whether its label is never trained on.
     """
 
     sample: int
@@ -40,6 +42,7 @@ class Ticket:
     attempts: int = 0
     tried: set[str] = field(default_factory=set)
     size: int = 1
+    audit: bool = False
 
     def __post_init__(self) -> None:
         if math.isnan(self.score):

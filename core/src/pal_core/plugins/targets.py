@@ -139,8 +139,9 @@ def _capabilities(cls: Any) -> frozenset[str]:
     if issubclass(cls, Generator):
         found |= {"bootstrap"} if cls.bootstrap is not Generator.bootstrap else set()
         found |= {"snapshot"} if cls.restore is not Generator.restore else set()
-    if issubclass(cls, Model) and cls.restore is not Model.restore:
-        found.add("snapshot")
+    if issubclass(cls, Model):
+        found |= {"snapshot"} if cls.restore is not Model.restore else set()
+        found |= {"use"} if cls.use is not Model.use else set()
     return frozenset(found)
 
 

@@ -1,12 +1,10 @@
-"""What the manager begins with: machine and numbers from the settings, the store and initial files."""
+"""What the manager begins with: machine and numbers from the settings and the store."""
 
 from __future__ import annotations
 
-import hashlib
 import math
 import time
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -15,10 +13,9 @@ from numpy.typing import NDArray
 from pal_core.control.manager import Manager, ManagerPlan
 from pal_core.control.queue import HIGHEST, Ticket
 from pal_core.control.stopping import StopRules
-from pal_core.data import Batch, Schema
 from pal_core.errors import PalError
-from pal_core.plugins.discover import cause
-from pal_core.plugins.host import FILE_DIGEST, PluginHost
+from pal_core.plugins.host import FILE_DIGEST
+from pal_core.policies.holding_out import by_content, by_number
 from pal_core.reading import parse_json
 from pal_core.runtime.checkpoint import STATE_FOLDERS, rounds_on_disk
 from pal_core.runtime.host import Setup
@@ -26,28 +23,23 @@ from pal_core.settings.changes import Change, changes
 from pal_core.settings.kernels import validate
 from pal_core.settings.load import Loaded
 from pal_core.settings.model import OracleTable, Settings, StopTable, TrainingTable
-from pal_core.spec import FormatSpec, Reader, load_target
 from pal_core.store.store import FILE_NAME, Store, StoredSample, StoreError
 
 __all__ = [
     "ChangedSettingsError",
-    "InitialDataError",
     "begin",
     "changed_files",
     "changed_settings",
-    "read_initial",
+    "settle_validation",
     "validation_mask",
 ]
+
+VALIDATION = "validation"
+"""Key of the store's meta for the rule by which samples are held out."""
 
 
 class ChangedSettingsError(PalError):
     """A run should go on with settings that its stored data don't belong to."""
-
-    exit_code = 2
-
-
-class InitialDataError(PalError):
-    """A file of ``data.initial`` can't be used."""
 
     exit_code = 2
 
@@ -92,12 +84,13 @@ def _machine(setup: Setup, store: Store, state: Mapping[str, Any], earlier: Sequ
     members = setup.loaded.settings.model.members
     on_disk = min((max(rounds_on_disk(setup.directory, k), default=0) for k in range(members)), default=0)
     rounds = int(state.get("round", on_disk))
-    plan = _machine_plan(setup, setup.loaded.settings.model.trained or rounds > 0)
+    model = setup.loaded.settings.model
+    plan = _machine_plan(setup, model.trained or model.start is not None or rounds > 0)
     counts = store.counts()
     return Manager(
         plan,
         waiting=_tickets(store, plan.retries, state.get("waiting", ())) if plan.oracles else (),
-        labelled=sum(n for k, n in counts.items() if k.startswith("labels_") and k != "labels_initial"),
+        labelled=sum(n for k, n in counts.items() if k.startswith("labels_") and not k.startswith("labels_initial")),
         buffered=store.unused(rounds),
         rounds=rounds,
         rounds_done=int(state.get("rounds", store.rounds_done(members))),
@@ -116,15 +109,19 @@ def _tickets(store: Store, retries: int, order: Sequence[int]) -> list[Ticket]:
     """Samples that wait, in this order, then as they came."""
     places = {number: k for k, number in enumerate(order)}
     found = sorted(store.waiting(), key=lambda s: (places.get(s.id, len(places)), s.id))
-    return [Ticket(s.id, s.walker, _score(s), min(s.attempts, retries), size=s.size) for s in found]
+    return [
+        Ticket(s.id, s.walker, _score(s), min(s.attempts, retries), size=s.size, audit=s.origin == "audit")
+        for s in found
+    ]
 
 
 def _score(sample: StoredSample) -> float:
     """Score of a sample in the queue, as in the run before.
 
-    Bootstrap samples, and those that a walker wanted, are never dropped; others whose score wasn't finite are so last.
+    Bootstrap and audit samples, and those that a walker wanted, are never dropped; others whose score wasn't finite are
+    so last.
     """
-    if sample.origin in ("bootstrap", "wanted"):
+    if sample.origin in ("bootstrap", "audit", "wanted"):
         return math.inf
     return HIGHEST if sample.score is None else sample.score
 
@@ -244,49 +241,15 @@ def _refuse_leftovers(store: Store) -> None:
         )
 
 
-def read_initial(setup: Setup, store: Store, plugins: PluginHost) -> int:
-    """Store the labelled samples of ``data.initial``, once in the life of a run.
-
-    Returns
-    -------
-    int
-        Labels read.
-
-    Raises
-    ------
-    InitialDataError
-        If a file can't be read or lacks a column.
-    """
-    paths = setup.loaded.initial
-    if not paths or store.meta("initial") is not None:
-        return 0
-    formats = [(path, plugins.reader(path)) for path in paths]
-    read = [(path, spec, _read(path, spec, setup.labelled_schema)) for path, spec in formats]
-    samples, labels = store.schemas
-    for path, spec, batch in read:
-        for row in batch:
-            number = store.next_sample
-            store.add_sample(number, {n: row[n] for n in samples}, origin="initial", walker=-1, version=0, score=None)
-            store.add_label(number, {n: row[n] for n in labels}, path.name, spec.name)
-    count = sum(len(batch) for *_, batch in read)
-    store.set_meta("initial", str(count))
-    store.commit()
-    return count
+def settle_validation(store: Store) -> None:
+    """Write down, once in the life of a run, how samples are held out: runs begun earlier keep their rule."""
+    if store.meta(VALIDATION) is None:
+        store.set_meta(VALIDATION, "number" if store.sessions() else "content")
 
 
-def _read(path: Path, spec: FormatSpec, schema: Schema) -> Batch:
-    try:
-        read: Reader = load_target(str(spec.read))
-        return read(path, schema)
-    except Exception as error:  # of the reader, which a plugin has brought
-        raise InitialDataError(f"data.initial: {path} can't be read as {spec.name}: {cause(error)}") from error
-
-
-def validation_mask(seed: int, share: float, numbers: Sequence[int]) -> NDArray[np.bool_]:
-    """Which samples are held out: by a hash of seed and number, so that none ever changes sides."""
-
-    def position(number: int) -> float:
-        digest = hashlib.blake2s(f"{seed}/validation/{number}".encode(), digest_size=4).digest()
-        return int.from_bytes(digest, "little") / 2**32
-
-    return np.array([position(n) < share for n in numbers], np.bool_)
+def validation_mask(store: Store, settings: Settings, numbers: Sequence[int]) -> NDArray[np.bool_]:
+    """Which stored samples are held out for validation; none ever changes sides."""
+    share = settings.training.validation if settings.training else 0.0
+    if store.meta(VALIDATION) == "content":
+        return by_content(store.digests(numbers), share)
+    return by_number(settings.run.seed, share, numbers)

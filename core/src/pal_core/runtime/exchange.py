@@ -15,6 +15,7 @@ from pal_core.control import exchange as x
 from pal_core.data import Batch, Committee
 from pal_core.data.finite import broken_samples
 from pal_core.kernels import Decision, Selection
+from pal_core.policies.auditing import Audit
 from pal_core.runtime.host import Host, Post, Setup
 from pal_core.runtime.plan import Part
 from pal_core.runtime.snapshots import Notes, States
@@ -55,6 +56,7 @@ class ExchangeHost(Host):
         self._reranks: dict[int, Batch] = {}
         self._work: dict[int, _Work] = {}
         self._versions: dict[str, int] = {}
+        self._audit: Audit | None = None
         self._set = 0
         self._exploring = False
         self._progress = [0, 0, 0]
@@ -66,6 +68,9 @@ class ExchangeHost(Host):
         state = self.setup.past.state("selection/0")
         if state is not None:
             self._selection.restore(state)
+        settings = self.setup.loaded.settings
+        if settings.selection.audit and settings.oracle is not None:
+            self._audit = Audit(settings.selection.audit, settings.run.seed, self.setup.past.state("audit/0"))
         return None
 
     def take(self, sender: str, message: m.Message) -> None:
@@ -91,9 +96,12 @@ class ExchangeHost(Host):
         super().receive(sender, message)
 
     def states(self) -> tuple[States, Notes]:
-        """State of the selection."""
+        """States of the selection and of the audit."""
         state = self._selection.snapshot()
-        return ({"selection/0": state} if state else {}), {}
+        states = {"selection/0": state} if state else {}
+        if self._audit is not None:
+            states["audit/0"] = self._audit.snapshot()
+        return states, {}
 
     def _event(self, sender: str, message: m.Message) -> x.Event | None:  # noqa: PLR0911 - one row per message
         match message:
@@ -184,22 +192,29 @@ class ExchangeHost(Host):
         if broken is not None:
             decision = replace(decision, trust=decision.trust & ~broken)
         wish = np.concatenate([self._chunks[c.host, c.seq].wish for c in work.starts])
-        work.decision = replace(decision, label=np.where(wish == 0, decision.label, wish > 0))
+        work.decision = asked = replace(decision, label=np.where(wish == 0, decision.label, wish > 0))
         oracle = self.setup.loaded.oracle is not None
-        if oracle and work.decision.label.any():
-            self._post_selected(work, work.committee, work.decision, wish > 0)
+        self._post_selected(work, np.flatnonzero(asked.label) if oracle else np.empty(0, np.int64), wish > 0)
+        if self._audit is not None:
+            drawn = self._audit.draw(replace(asked, trust=asked.trust & (wish >= 0)))
+            self._post_selected(work, drawn, np.zeros(len(wish), np.bool_), audit=True)
         self._progress[0] += len(work.batch)
         self._progress[1] += int(decision.label.sum()) if oracle else 0
         self._progress[2] += 1
         if self._machine.stepwise:
             self._tell_progress()
 
-    def _post_selected(self, work: _Work, committee: Committee, decision: Decision, wanted: NDArray[np.bool_]) -> None:
-        chosen = np.flatnonzero(decision.label)
-        walkers = np.concatenate([self._chunks[c.host, c.seq].walkers for c in work.starts])
-        batch, mean, std = (b.take(chosen) for b in (work.batch, committee.mean, committee.std))
-        score, asked = decision.score[chosen], wanted[chosen]
-        self.post("manager", m.Selected(walkers[chosen], score, work.version, batch, mean, std, asked))
+    def _post_selected(
+        self, work: _Work, chosen: NDArray[np.int64], wanted: NDArray[np.bool_], audit: bool = False
+    ) -> None:
+        if not len(chosen):
+            return
+        assert work.committee is not None  # noqa: S101 - judged before
+        assert work.decision is not None  # noqa: S101
+        walkers = np.concatenate([self._chunks[c.host, c.seq].walkers for c in work.starts])[chosen]
+        batch, mean, std = (b.take(chosen) for b in (work.batch, work.committee.mean, work.committee.std))
+        score = work.decision.score[chosen]
+        self.post("manager", m.Selected(walkers, score, work.version, batch, mean, std, wanted[chosen], audit))
 
     def _reply(self, work: _Work, chunk: x.Chunk) -> None:
         assert work.committee is not None  # noqa: S101 - judged before

@@ -21,15 +21,17 @@ from pal_core.errors import PalError
 from pal_core.observe import Observer
 from pal_core.plugins.host import PluginHost
 from pal_core.reading import read_plain
-from pal_core.runtime.beginning import begin, changed_files, changed_settings, read_initial
+from pal_core.runtime.beginning import begin, changed_files, changed_settings, settle_validation
 from pal_core.runtime.bootstrapping import Bootstrapping
 from pal_core.runtime.checks import CheckRaised, expected_schema
 from pal_core.runtime.committing import Committing
 from pal_core.runtime.host import Post, Setup
+from pal_core.runtime.initial import read_initial
 from pal_core.runtime.labels import LabelDesk
 from pal_core.runtime.plan import Part
 from pal_core.runtime.replacing import Replacing
 from pal_core.runtime.snapshots import remove_sets
+from pal_core.runtime.starting import find_start, shares
 from pal_core.runtime.teaching import Teaching
 from pal_core.runtime.telling import Telling
 from pal_core.store.store import Store
@@ -107,10 +109,14 @@ class ManagerHost:
         )
         differences = changed_settings(self._store, loaded.settings, setup.accept_changes)
         differences += changed_files(self._store, loaded, setup.accept_changes)
+        settle_validation(self._store)
+        begun_from = find_start(loaded.start) if loaded.start is not None and not self._store.sessions() else None
         packages = {k.distribution: k.version for k in loaded.kernels}
         self._store.open_session(loaded.settings.model_dump_json(exclude_unset=True), packages)
         for change in differences:
             self._store.note("settings", str(change))
+        if begun_from is not None:
+            self._store.note("model.start", f"{loaded.start}: {shares(begun_from, loaded.settings.model.members)}")
         read_initial(setup, self._store, plugins)
         remove_sets(setup.directory, tuple(n for n, _ in self._store.sets()))
         self._began = self._ticked = time.monotonic()

@@ -13,7 +13,7 @@ from pal_core.data import Batch, SchemaError
 from pal_core.data.finite import broken_samples
 from pal_core.kernels import Model, State
 from pal_core.runtime.host import Host, close_all
-from pal_core.runtime.weights import Held, newest_weights
+from pal_core.runtime.weights import Held, load_held, newest_weights
 
 __all__ = ["PredictionHost"]
 
@@ -43,9 +43,7 @@ class PredictionHost(Host):
     def _make(self, index: int) -> Model:
         """A member with the weights held for it."""
         model: Model = self.setup.build(self.kernel, self.context(index))
-        weights = self._held[index].weights
-        if weights is not None:
-            model.load(weights)
+        load_held(model, self._held[index])
         return model
 
     def _version(self, index: int) -> int:

@@ -38,11 +38,10 @@ class Teaching:
         """Labels that a round was trained on, those of earlier rounds included."""
         return self._trained_on[number]
 
-    def _data(self, samples: Sequence[int]) -> tuple[Batch, NDArray[np.bool_]]:
-        settings = self._setup.loaded.settings
-        share = settings.training.validation if settings.training else 0.0
+    def _data(self, samples: Sequence[int]) -> tuple[Batch, NDArray[np.bool_], NDArray[np.float64]]:
         batch = self._store.samples(samples).join(self._store.labels(samples))
-        return batch, validation_mask(settings.run.seed, share, samples)
+        mask = validation_mask(self._store, self._setup.loaded.settings, samples)
+        return batch, mask, self._store.scores(samples)
 
     def recall(self, hosts: Iterable[str], number: int) -> None:
         """Tell training hosts what the rounds up to this one have been trained on, be it nothing."""

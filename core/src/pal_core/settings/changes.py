@@ -17,7 +17,7 @@ _HARMLESS = (
     "training.final_time", "training.checkpoints",
     *(f"{table}.processes" for table in ("generator", "model", "training", "oracle")),
 )  # fmt: skip
-_BINDING_TOO = ("run.seed", "training.validation", "data.initial")
+_BINDING_TOO = ("run.seed", "training.validation", "data.initial", "model.start")
 
 
 @dataclass(frozen=True)

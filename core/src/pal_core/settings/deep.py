@@ -8,6 +8,9 @@ from pal_core.data import Schema
 from pal_core.errors import PalError, Problem
 from pal_core.plugins.discover import cause
 from pal_core.plugins.host import PluginHost
+from pal_core.runtime.initial import labels_of_run
+from pal_core.runtime.level import level_of
+from pal_core.runtime.starting import read_start
 from pal_core.settings.lines import KeyPath, locate
 from pal_core.settings.loaded import Loaded
 from pal_core.settings.report import Report
@@ -38,11 +41,28 @@ def check_deep(loaded: Loaded, host: PluginHost) -> list[Problem]:
         except PalError as e:
             report.add((*path, "kernel"), e.message, "", e.hint)
     schema = loaded.sample_schema | (loaded.label_schema or Schema())
+    if loaded.start is not None:
+        try:
+            for k in range(loaded.settings.model.members):
+                read_start(loaded.start, k, loaded.model.spec.name)
+        except PalError as e:
+            report.add(("model", "start"), e.message.removeprefix("model.start: "), "", e.hint)
     for i, file in enumerate(loaded.initial):
-        error = _unreadable(file, schema, host)
+        error = _unusable(file, schema, loaded) if file.is_dir() else _unreadable(file, schema, host)
         if error:
             report.add(("data", "initial", i), error, f"samples and labels with {', '.join(schema)}")
     return report.problems
+
+
+def _unusable(run: Path, schema: Schema, loaded: Loaded) -> str | None:
+    """Why the run in a directory gives no samples of `schema`."""
+    try:
+        batch, _, others = labels_of_run(run, schema, level_of(loaded))
+    except (PalError, ValueError) as e:
+        return f"{run.name}, which can't be used ({e})"
+    if len(batch):
+        return None
+    return f"{run.name} without a label of this level of theory" if others else f"{run.name} without a single label"
 
 
 def _unreadable(file: Path, schema: Schema, host: PluginHost) -> str | None:

@@ -16,6 +16,7 @@ from pal_core.settings.model import (
     ModelTable,
     NodeRule,
     OracleTable,
+    SelectionTable,
     StopTable,
     TrainingTable,
 )
@@ -55,6 +56,7 @@ class Draft:
     model: ModelTable | None = None
     training: TrainingTable | None = None
     oracle: OracleTable | None = None
+    selection: SelectionTable | None = None
     initial: DataTable | None = None
     stop: StopTable | None = None
     placement: tuple[NodeRule, ...] = ()

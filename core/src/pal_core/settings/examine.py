@@ -29,7 +29,7 @@ def examine(draft: Draft) -> None:
     draft.stop = table(data, "stop", model.StopTable, report)
     draft.placement = tuple(r for r in entries(data, "placement", model.NodeRule, report) if r)
     table(data, "run", model.RunTable, report)
-    table(data, "selection", model.SelectionTable, report, options.get(("selection",)))
+    draft.selection = table(data, "selection", model.SelectionTable, report, options.get(("selection",)))
     entries(data, "check", model.CheckTable, report)
     check_rules(draft)
     check_fit(draft)

@@ -52,8 +52,14 @@ class Loaded:
 
     @property
     def initial(self) -> tuple[Path, ...]:
-        """Files with labelled samples, absolute."""
+        """Files with labelled samples, and directories of runs, absolute."""
         return tuple(self.base / p.expanduser() for p in self.settings.data.initial)
+
+    @property
+    def start(self) -> Path | None:
+        """Weights to begin with, absolute."""
+        given = self.settings.model.start
+        return None if given is None else self.base / given.expanduser()
 
     @property
     def sample_schema(self) -> Schema:

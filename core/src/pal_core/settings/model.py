@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt
 from pydantic.config import JsonDict
@@ -16,6 +16,7 @@ __all__ = [
     "ModelTable",
     "NodeRule",
     "OracleTable",
+    "Reinitialise",
     "RunTable",
     "SelectionTable",
     "Settings",
@@ -23,6 +24,7 @@ __all__ = [
     "TrainingTable",
 ]
 
+ReplayShare = Annotated[float, Field(gt=0, lt=1)]
 SECONDS: JsonDict = {"unit": "s"}
 GIGABYTES: JsonDict = {"unit": "GB"}
 
@@ -107,7 +109,24 @@ class ModelTable(KernelTable):
     trained: bool = Field(
         False, description="the options name trained weights: walkers start at once, without bootstrap"
     )
+    start: Path | None = Field(
+        None,
+        description="weights to begin with: a run directory, or a folder with files or folders member-000, member-001, "
+        "...; relative to the settings file; members take them by turns, and walkers start at once",
+    )
     gpus: tuple[NonNegativeInt, ...] = Field((), description=_GPUS)
+
+
+class Reinitialise(_Table):
+    """When a member begins anew with other initial weights.
+
+    They are published once they are at least as good as the old ones. At least one key must be given.
+    """
+
+    every: PositiveInt | None = Field(None, description="after so many rounds; members take turns")
+    stalled: PositiveInt | None = Field(
+        None, description="after so many rounds in a row without a lower training.monitor"
+    )
 
 
 class TrainingTable(_Table):
@@ -128,6 +147,26 @@ class TrainingTable(_Table):
         300.0, ge=0, description="longest last round, on all labels, after the stop rule", json_schema_extra=SECONDS
     )
     validation: float = Field(0.1, ge=0, lt=1, description="share of labels held out for validation")
+    monitor: str = Field(
+        "validation_loss",
+        description="metric of the model's epochs by which training is judged, low is good; while nothing is held "
+        "out, the one without validation_",
+    )
+    patience: PositiveInt | None = Field(
+        None,
+        description="epochs without a lower monitor after which a member ends its round, with its best weights; left "
+        "out: the model decides, and its last weights count",
+    )
+    reinitialise: Reinitialise | None = Field(None, description="when members begin anew; left out: never")
+    window: PositiveInt | None = Field(
+        None, description="newest labels that are trained on, and a replay of older ones; left out: all labels"
+    )
+    replay: NonNegativeInt | ReplayShare = Field(
+        0, description="older labels trained on besides the window: their number, or their share (a float below 1)"
+    )
+    replay_by: Literal["reservoir", "uncertainty"] = Field(
+        "reservoir", description="older labels are drawn evenly, or weighted by the score they were selected with"
+    )
     checkpoints: PositiveInt = Field(
         20, description="rounds whose weights are kept on disk for each member: the first and the newest"
     )
@@ -178,6 +217,13 @@ class SelectionTable(KernelTable):
 
     kernel: str = Field("pal.threshold", description=KernelTable.model_fields["kernel"].description)
     rerank: bool = Field(False, description="judge the oracle queue again after every training round")
+    audit: float = Field(
+        0.0,
+        ge=0,
+        le=1,
+        description="share of trusted samples that are labelled too, drawn at random, never to be trained on: they "
+        "tell the committee's error where the walkers go",
+    )
 
 
 class CheckTable(KernelTable):
@@ -187,7 +233,9 @@ class CheckTable(KernelTable):
 class DataTable(_Table):
     """Labels to start from."""
 
-    initial: tuple[Path, ...] = Field((), description="files with labelled samples; relative to the settings file")
+    initial: tuple[Path, ...] = Field(
+        (), description="files with labelled samples, or directories of other runs; relative to the settings file"
+    )
     bootstrap: NonNegativeInt = Field(
         64, description="samples labelled before any model is trusted, without initial data"
     )

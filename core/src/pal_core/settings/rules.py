@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from pal_core.errors import PluginError
 from pal_core.settings.draft import Draft
+from pal_core.store.database import FILE_NAME
 
 __all__ = ["check_rules"]
 
 
 def check_rules(draft: Draft) -> None:
     """Report every rule that the settings break."""
-    for rule in (_parts, _start, _bootstrap, _files, _committee, _processes, _ranks, _queue, _serial, _stop, _no_stop):
+    rules = (_parts, _start, _bootstrap, _files, _committee, _processes, _ranks, _queue, _serial, _stop, _no_stop)
+    for rule in (*rules, _weights, _rolling, _judging, _audit):
         rule(draft)
 
 
@@ -26,7 +28,8 @@ def _parts(draft: Draft) -> None:
         draft.report.add(("training",), "a table", "no [training], since nothing gives labels", hint)
     if given and "training" not in draft.data:
         draft.report.warn(("data", "initial"), "these labels are not used, since there is no [training]")
-    if draft.model and not draft.model.trained and "training" not in draft.data and _sound(draft, "model.trained"):
+    known = _sound(draft, "model.trained", "model.start")
+    if draft.model and not _begins_trained(draft) and "training" not in draft.data and known:
         hint = "say model.trained = true if the options name trained weights"
         draft.report.warn(("model",), "it is neither trained here nor said to be trained", hint)
 
@@ -52,13 +55,22 @@ def _bootstrap(draft: Draft) -> None:
 def _starts_untrained(draft: Draft) -> bool:
     """Whether there is training, but neither labels nor weights to start from."""
     labels = draft.initial is None or bool(draft.initial.initial)
-    known = draft.model is not None and _sound(draft, "model.trained", "data.initial", "data.bootstrap")
-    return "training" in draft.data and not labels and known and not (draft.model and draft.model.trained)
+    keys = ("model.trained", "model.start", "data.initial", "data.bootstrap")
+    known = draft.model is not None and _sound(draft, *keys)
+    return "training" in draft.data and not labels and known and not _begins_trained(draft)
+
+
+def _begins_trained(draft: Draft) -> bool:
+    return draft.model is not None and (draft.model.trained or draft.model.start is not None)
 
 
 def _files(draft: Draft) -> None:
     for i, path in enumerate(draft.initial.initial if draft.initial else ()):
         at = ("data", "initial", i)
+        if (draft.base / path.expanduser()).is_dir():
+            if not (draft.base / path.expanduser() / FILE_NAME).is_file():
+                draft.report.add(at, f"the folder {str(path)!r}", f"a run directory, with {FILE_NAME}, or a file")
+            continue
         try:
             draft.host.reader(path)
         except PluginError as e:
@@ -142,3 +154,48 @@ def _no_stop(draft: Draft) -> None:
     if draft.stop and all(getattr(draft.stop, key) is None for key in rules):
         hint = f"set one of stop.{', stop.'.join(rules)}"
         draft.report.warn(("stop",), "no stop rule: the run ends only when its walkers or trainers end it", hint)
+
+
+def _weights(draft: Draft) -> None:
+    start = draft.model.start if draft.model else None
+    if start is not None and not (draft.base / start.expanduser()).is_dir():
+        expected = f"a run directory or a folder with weights of members, in {draft.base}"
+        draft.report.add(("model", "start"), repr(str(start)), expected)
+
+
+def _rolling(draft: Draft) -> None:
+    training, model = draft.training, draft.kernel("model")
+    if training is None or not _sound(draft, "training.window", "training.replay"):
+        return
+    if training.window is None:
+        if training.replay:
+            draft.report.warn(("training", "replay"), "nothing is replayed without training.window")
+        return
+    if model and "use" not in model.spec.capabilities:
+        found = f"{model}, which trains on all its labels"
+        expected = "a model that can be told which labels to use (capability 'use' in `pal kernels NAME`)"
+        draft.report.add(("training", "window"), found, expected, "leave training.window out, or take another model")
+    if isinstance(training.replay, float):
+        found = "a share of all older labels grows with them, and with it the time of an epoch"
+        draft.report.warn(("training", "replay"), found, "give a number to keep epochs as short as they are")
+
+
+def _judging(draft: Draft) -> None:
+    training = draft.training
+    if training is None or not _sound(draft, "training.validation", "training.monitor", "training.reinitialise"):
+        return
+    anew = training.reinitialise
+    if anew is not None and anew.every is None and anew.stalled is None:
+        draft.report.add(("training", "reinitialise"), "an empty table", "every or stalled, or both")
+    judged = training.patience is not None or anew is not None
+    if judged and training.validation == 0:
+        found = "without held-out labels, training is judged by how well it fits its own data"
+        draft.report.warn(("training", "validation"), found, "hold some out")
+
+
+def _audit(draft: Draft) -> None:
+    share = draft.selection.audit if draft.selection else 0.0
+    if share and "oracle" not in draft.data and _sound(draft, "selection.audit"):
+        draft.report.add(
+            ("selection", "audit"), f"{share:g}", "0 without an [oracle] table: nothing labels the samples"
+        )

@@ -58,12 +58,12 @@ class Quarantine(Samples):
         -------
         list of dict
             ``sample``, ``time``, ``reason``, ``kernel``, ``package``, ``level``, ``has_label`` (whether a suspicious
-            label is kept) and ``attempts``: a list of dict ``number``, ``host``, ``time``, ``seconds``, ``failure``,
-            ``text``, ``evidence``.
+            label is kept), ``origin`` (the sample's class) and ``attempts``: a list of dict ``number``, ``host``,
+            ``time``, ``seconds``, ``failure``, ``text``, ``evidence``.
         """
         rows = self._records(
-            "SELECT sample, q.time, reason, kernel, package, level, data IS NOT NULL AS has_label "
-            "FROM (SELECT id, state FROM samples) JOIN quarantine q ON sample = id "
+            "SELECT sample, q.time, reason, kernel, package, level, data IS NOT NULL AS has_label, origin "
+            "FROM (SELECT id, state, origin FROM samples) JOIN quarantine q ON sample = id "
             "WHERE state = 'quarantined' ORDER BY q.time, sample"
         )
         return [{**row, "has_label": bool(row["has_label"]), "attempts": self._attempts(row["sample"])} for row in rows]

@@ -11,6 +11,7 @@ from functools import cached_property
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from pal_core.data import Batch, Schema
 from pal_core.store.database import Database, StoreError
@@ -252,10 +253,38 @@ class Samples(Database):
         return [int(r[0]) for r in self._run(sql, [upto])]
 
     def unused(self, upto: int) -> list[int]:
-        """Labelled samples of which no round up to this one knows, ascending; any later round forgets them."""
+        """Labelled samples of which no round up to this one knows, ascending; any later round forgets them.
+
+        Those of an audit are never trained on.
+        """
         self._write("UPDATE labels SET round = NULL WHERE round > ?", upto)
-        sql = "SELECT sample FROM labels JOIN samples ON id = sample WHERE state = 'labelled' AND round IS NULL"
+        sql = (
+            "SELECT sample FROM labels JOIN samples ON id = sample WHERE state = 'labelled' AND round IS NULL "
+            "AND origin NOT IN ('audit', 'initial audit')"
+        )
         return sorted(int(r[0]) for r in self._run(sql))
+
+    def audited(self) -> list[int]:
+        """Labelled samples of this run's audit of which it is known what the committee expected, ascending."""
+        sql = (
+            "SELECT id FROM samples WHERE state = 'labelled' AND origin = 'audit' AND expected IS NOT NULL ORDER BY id"
+        )
+        return [int(r[0]) for r in self._run(sql)]
+
+    def audit_counts(self) -> dict[str, int]:
+        """How many samples of this run's audit are in each state."""
+        return dict(self._run("SELECT state, COUNT(*) FROM samples WHERE origin = 'audit' GROUP BY state"))
+
+    def digests(self, numbers: Sequence[int]) -> list[bytes]:
+        """Digest of every sample's content, in the given order."""
+        return [digest(blob) for blob in self._blobs("samples", "id", numbers)]
+
+    def scores(self, numbers: Sequence[int]) -> NDArray[np.float64]:
+        """Uncertainty by which samples were selected, in the given order; NaN where it isn't known or wasn't finite."""
+        try:
+            return np.array(self._column("score", "samples", "id", numbers), np.float64)
+        except (TypeError, ValueError) as error:
+            raise self.damaged(f"a score is no number ({error})") from error
 
     def samples(self, numbers: Sequence[int]) -> Batch:
         """Samples by number, in the given order."""
@@ -270,6 +299,10 @@ class Samples(Database):
         rows = self._run("SELECT expected FROM samples WHERE id = ? AND expected IS NOT NULL", [number])
         return dict(self._unpacked(self.expected_schema, rows[0])[0]) if rows else None
 
+    def expectations(self, numbers: Sequence[int]) -> Batch:
+        """What committees expected of samples, in the given order; of each they must have said something."""
+        return self._unpacked(self.expected_schema, self._column("expected", "samples", "id", numbers))
+
     def twin(self, sample: Mapping[str, Any], level: str) -> tuple[int, str] | None:
         """The newest stored sample with the same content, and its state.
 
@@ -280,12 +313,15 @@ class Samples(Database):
         return (int(rows[0][0]), str(rows[0][1])) if rows else None
 
     def _blobs(self, table: str, key: str, numbers: Sequence[int]) -> list[bytes]:
-        found: dict[int, bytes] = {}
+        return self._column("data", table, key, numbers)
+
+    def _column(self, column: str, table: str, key: str, numbers: Sequence[int]) -> list[Any]:
+        found: dict[int, Any] = {}
         for i in range(0, len(numbers), _CHUNK):
             part = [int(n) for n in numbers[i : i + _CHUNK]]
             marks = ",".join("?" * len(part))
             # Table and column names are ours; the numbers are bound.
-            sql = f"SELECT {key}, data FROM {table} WHERE {key} IN ({marks})"  # noqa: S608
+            sql = f"SELECT {key}, {column} FROM {table} WHERE {key} IN ({marks})"  # noqa: S608
             found.update(self._run(sql, part))
         missing = [n for n in numbers if n not in found]
         if missing:
@@ -296,7 +332,7 @@ class Samples(Database):
         """Provenance of labelled samples, in the given order."""
         rows = self._records(
             "SELECT s.id AS sample, s.origin, s.walker, s.version, s.score, l.kernel AS oracle, l.package, l.round, "
-            "l.time FROM samples s JOIN labels l ON l.sample = s.id"
+            "l.time, NULLIF(l.level, '') AS level FROM samples s JOIN labels l ON l.sample = s.id"
         )
         found = {row["sample"]: row for row in rows}
         return [found[n] for n in numbers]

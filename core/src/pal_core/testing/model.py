@@ -219,6 +219,12 @@ class ModelContract(KernelContract, ABC):
             trained.append(trainer.predict(self.samples()))
         self.check_same(trained[1], trained[0], "labels of held-out samples change the first epoch")
 
+    def test_capability_of_use_is_told(self) -> None:
+        can, told = self.make(0, role="training"), "use" in self.spec().capabilities
+        assert (type(can).use is not Model.use) == told, (
+            f"the capability 'use' of {self.name} doesn't fit its method use"
+        )
+
     def _altered(self, labelled: Batch, rows: NDArray[np.int64]) -> Batch:
         """The same samples, those at `rows` with other labels."""
         out = Batch(labelled.schema, copied(labelled.columns), labelled.offsets, size=len(labelled))
@@ -231,8 +237,7 @@ class ModelContract(KernelContract, ABC):
     def _chooser(self, batch: Batch) -> Any:
         """A trainer that uses two thirds of its samples."""
         trainer = self.make_trainer(batch=batch)
-        if type(trainer).use is Model.use:
-            pytest.skip(f"{self.name} uses all samples (it has no method use)")
+        self.needs("use")
         trainer.use(np.flatnonzero(np.arange(len(batch)) % 3 != 1))
         return trainer
 
@@ -309,6 +314,34 @@ class ModelContract(KernelContract, ABC):
         twin.restore(state)
         for model in (trainer, twin):
             model.extend(parts[2], self.validation(parts[2]))
+            self.pull(model, 2)
+        self._check_twins(twin, trainer)
+
+    def used(self, batch: Batch) -> NDArray[np.int64]:
+        """Rows that `use` is called with: training and validation samples from the whole batch, not all of either."""
+        return np.flatnonzero(np.arange(len(batch)) % 3 != 1)
+
+    def test_restored_training_on_a_part_goes_on_exactly(self) -> None:
+        self.needs("snapshot")
+        self.needs("use")
+        labelled = self.labelled()
+        half = len(labelled) // 2
+        first, second = labelled.split([half, len(labelled) - half])
+        early, late = self.used(first), self.used(labelled)
+        trainer = self.make_trainer(batch=first)
+        trainer.use(early)
+        self.pull(trainer, 2)
+        state = copied(trainer.snapshot())
+        twin = self.make(0, role="training")
+        twin.extend(first, self.validation(first))
+        twin.use(early)
+        twin.restore(state)
+        for model in (trainer, twin):
+            self.pull(model, 1)
+        self._check_twins(twin, trainer)
+        for model in (trainer, twin):
+            model.extend(second, self.validation(second))
+            model.use(late)
             self.pull(model, 2)
         self._check_twins(twin, trainer)
 

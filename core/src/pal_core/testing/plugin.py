@@ -52,7 +52,7 @@ class PluginContract:
     plugin: ClassVar[str]
     options: ClassVar[Mapping[str, Mapping[str, Any]]] = {}
     heavy: ClassVar[tuple[str, ...]] = ("torch", "ase", "mpi4py", "scipy", "tblite", "pyscf", "pytest")
-    capabilities: ClassVar[frozenset[str]] = frozenset({"bootstrap", "snapshot"})
+    capabilities: ClassVar[frozenset[str]] = frozenset({"bootstrap", "snapshot", "use"})
 
     def specs(self) -> list[KernelSpec]:
         """Every kernel of the plugin."""

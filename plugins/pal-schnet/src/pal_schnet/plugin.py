@@ -18,6 +18,6 @@ def pal_kernels() -> list[KernelSpec]:
             target="pal_schnet.model:SchnetCommittee",
             options="pal_schnet.options:SchnetOptions",
             summary="SchNet: energies, forces and stress of molecules and crystals",
-            capabilities=frozenset({"snapshot"}),
+            capabilities=frozenset({"snapshot", "use"}),
         )
     ]
