@@ -121,9 +121,9 @@ def core(session: nox.Session) -> None:
 @nox.parametrize("name", [nox.param(name, id=name) for name in PLUGINS])
 def plugin(session: nox.Session, name: str) -> None:
     """Tests of one plugin, in an environment of its own."""
-    _install(session, f"{name}[test]")
+    _install(session, f"{name}[test]", "pytest-xdist>=3.5")
     session.run("pip", "check")
-    _pytest(session, f"{PROJECTS[name]}/tests")
+    _pytest(session, f"{PROJECTS[name]}/tests", "-n", "2")
 
 
 @nox.session

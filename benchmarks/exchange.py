@@ -105,7 +105,9 @@ def controller(walkers: int, turns: int) -> float:
         outputs = tuple(Batch(PREDICTION, {"y": np.full((walkers, 805), float(k))}) for k in range(MEMBERS))
         times = []
         for turn in range(turns):
-            proposals = wire.encode("exchange", "generator/0", m.Proposals(turn, numbers, batch))
+            proposals = wire.encode(
+                "exchange", "generator/0", m.Proposals(turn, numbers, batch, np.zeros(len(numbers), np.int64))
+            )
             answers = m.Predicted(turn, tuple(range(MEMBERS)), (0,) * MEMBERS, outputs)
             predicted = wire.encode("exchange", "prediction/0", answers)
             begin = time.perf_counter()

@@ -168,7 +168,8 @@ class Walkers(Host):
             return
         self.steps += walkers
         self.waits[self.seq] = walkers
-        self.tell("proposals", self.seq, walkers, to="exchange")
+        images = sum(self.rng.randint(2, 9) for _ in range(walkers) if self.rng.random() < self.session.scenario.bands)
+        self.tell("proposals", self.seq, walkers + images, walkers, to="exchange")
         self.seq += 1
 
     def verdicts(self, sender: str, seq: int) -> None:

@@ -28,6 +28,8 @@ class Scenario:
     batching: str
     walkers: int
     """On each host."""
+    bands: float
+    """Share of walkers' turns in which several samples are proposed."""
     turn: float
     label: float
     """Median time of the label of the smallest samples."""
@@ -98,6 +100,7 @@ def draw(rng: Random) -> Scenario:
         groups=tuple(predictors[k : k + per_group] for k in range(0, 8, per_group)),
         batching=rng.choice(["ready", "ready", "all"]),
         walkers=walkers,
+        bands=rng.choice([0.0, 0.02, 0.1]),
         turn=HOUR * rng.uniform(0.4, 1.0),
         label=label,
         slow=rng.choice([0.0, 0.01, 0.03]),

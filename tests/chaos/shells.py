@@ -62,8 +62,8 @@ class ExchangeShell(Shell):
 
     # --- messages in
 
-    def proposals(self, sender: str, seq: int, size: int) -> None:
-        self.handle(x.Proposed(x.Chunk(sender, seq, size)))
+    def proposals(self, sender: str, seq: int, size: int, walkers: int) -> None:
+        self.handle(x.Proposed(x.Chunk(sender, seq, size, walkers)))
 
     def gone(self, sender: str, walkers: tuple[int, ...], disabled: bool) -> None:
         self.post("manager", "walkers_ended", walkers, disabled)
@@ -76,7 +76,7 @@ class ExchangeShell(Shell):
         if self.halted:
             return
         s, rng = self.session.scenario, self.session.rng
-        walkers = [self.first(c.host) + k for c in self.chunks[batch] for k in range(c.size)]
+        walkers = [self.first(c.host) + k % c.walkers for c in self.chunks[batch] for k in range(c.size)]
         chosen = [w for w in walkers if rng.random() < s.share]
         scores = [(w, float("nan") if rng.random() < s.nan else rng.random(), self.session.size()) for w in chosen]
         if scores:

@@ -35,6 +35,7 @@ __all__ = [
     "Model",
     "Oracle",
     "OracleFailure",
+    "Proposal",
     "Sample",
     "Selection",
     "State",
@@ -168,6 +169,27 @@ class Stop:
 
 
 @dataclass(frozen=True)
+class Proposal:
+    """A sample, and whether it is to be labelled.
+
+    Parameters
+    ----------
+    sample : Sample
+    label : bool or None
+        None leaves it to the selection. True wants a label whatever the selection says: a result to be verified. False
+        wants none: the sample would teach nothing beside another one (displacements by a hundredth of an Å).
+
+    Notes
+    -----
+    A sample that is wanted goes to the oracle unless its like has been labelled or waits already, the queue is full of
+    others that may not be dropped, or the run has no oracle. Re-ranking leaves it where it is.
+    """
+
+    sample: Sample
+    label: bool | None = None
+
+
+@dataclass(frozen=True)
 class Epoch:
     """One epoch of training, or the part of one that took a second or so.
 
@@ -235,17 +257,21 @@ class Generator(Kernel, ABC):
     """A walker: proposes samples and reacts to what the committee says of them."""
 
     @abstractmethod
-    def propose(self, feedback: Feedback | None) -> Sample | Stop:
-        """Next sample, given what became of the last one.
+    def propose(self, feedback: Feedback | Any | None) -> Sample | Proposal | Sequence[Sample | Proposal] | Stop:
+        """Next sample or samples, given what became of the last ones.
 
         Parameters
         ----------
-        feedback : Feedback or None
-            None for the first proposal of a new walker, and for the first one after `restore`.
+        feedback : Feedback, sequence of Feedback, or None
+            On the last proposal: one for a sample, and a sequence of as many for a sequence, in its order. None for
+            the first proposal of a new walker, and for the first one after `restore`. (It isn't typed closer, so that
+            a walker of single samples may say that it takes one `Feedback`.)
 
         Returns
         -------
-        Sample or Stop
+        Sample, Proposal, sequence of them, or Stop
+            Several samples are predicted together, in one turn: the images of a band, displacements for a Hessian.
+            They may differ in size. An empty sequence is an error, and so is one sample of them that isn't finite.
         """
 
     def bootstrap(self) -> Sample:

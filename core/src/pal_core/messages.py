@@ -190,11 +190,16 @@ class Explore(Message):
 
 @dataclass(frozen=True, slots=True)
 class Proposals(Message):
-    """Generator host to exchange: what its walkers have ready. `seq` counts these messages per host."""
+    """Generator host to exchange: what its walkers have ready. `seq` counts these messages per host.
+
+    `walkers` says of every sample whose it is, and `wish` whether it is to be labelled: 1 whatever the selection says,
+    -1 not at all, 0 as it says. The samples of a walker stand together.
+    """
 
     seq: int
     walkers: Ints
     batch: Batch
+    wish: Ints
 
 
 @dataclass(frozen=True, slots=True)
@@ -273,12 +278,13 @@ class Selected(Message):
     batch: Batch
     mean: Batch
     std: Batch
+    wanted: Bools
     audit: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Progress(Message):
-    """Exchange to manager: samples predicted and selected since the last such message."""
+    """Exchange to manager: samples predicted, and chosen by the selection alone, since the last such message."""
 
     predicted: int
     selected: int

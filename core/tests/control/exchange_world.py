@@ -145,7 +145,7 @@ class ExchangeWorld:
                 if chunk.host in self.lost:
                     self.orphans.add(chunk)
                     return
-                self.free[chunk.host] -= chunk.size
+                self.free[chunk.host] -= chunk.walkers
                 self.seq[chunk.host] += 1
             case WalkersGone(host, walkers):
                 if host not in self.lost:
@@ -249,13 +249,13 @@ class ExchangeWorld:
                 assert self.halted | self.lost >= set(self.predictors)
 
     def _enough(self, chunks: Iterable[Chunk]) -> bool:
-        return sum(c.size for c in chunks) >= sum(map(self.living, self.walkers))
+        return sum(c.walkers for c in chunks) >= sum(map(self.living, self.walkers))
 
     def _move(self, chunk: Chunk, before: str, now: str) -> None:
         assert self.chunks[chunk] == before
         self.chunks[chunk] = now
         if now == "answered" and chunk not in self.orphans:
-            self.free[chunk.host] += chunk.size
+            self.free[chunk.host] += chunk.walkers
 
     def _check_dismissed(self, chunk: Chunk) -> None:
         state = self.chunks[chunk]

@@ -379,6 +379,8 @@ class ManagerWorld:
         if not isinstance(event, v.SampleArrived) or self.over is not None:
             return
         assert (v.Keep(event.sample) in actions) != (self.state[event.sample] == "discarded")
+        if event.wanted and self.state[event.sample] != "discarded":
+            self.safe.add(event.sample)
         if not event.bootstrap:
             assert self._waiting(self.state) <= max(self.plan.queue, self._waiting(before))
             if self.plan.per_walker is not None and event.walker >= 0:

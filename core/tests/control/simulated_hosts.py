@@ -91,7 +91,8 @@ class Walkers(Host):
         if going:
             for walker in going:
                 self.lives[walker] -= 1
-            self.send("exchange", "proposals", self.seq, len(going))
+            images = sum(self.rng.choice((1, 1, 3)) for _ in going)
+            self.send("exchange", "proposals", self.seq, images, len(going))
             self.flying[self.seq] = going
             self.seq += 1
         if self.idle:

@@ -36,7 +36,7 @@ from pal_core.control.exchange import (
 )
 
 A, B, P, Q = "generator/0", "generator/1", "prediction/0", "prediction/1"
-A0, A1, B0 = Chunk(A, 0, 2), Chunk(A, 1, 1), Chunk(B, 0, 1)
+A0, A1, B0 = Chunk(A, 0, 2, 2), Chunk(A, 1, 1, 1), Chunk(B, 0, 1, 1)
 
 
 def exchange(batching="ready", groups=((P,),), walkers=None, **more) -> Exchange:
@@ -99,6 +99,20 @@ def test_lock_step_waits_for_every_live_walker():
     assert x.handle(Proposed(B0)) == [Predict(0, (A0, B0), 0)]
 
 
+def test_lock_step_waits_for_every_walker_however_many_samples_one_has():
+    x, band = exchange("all"), Chunk(A, 0, 9, 1)
+    assert x.handle(Proposed(band)) == []
+    assert x.handle(Proposed(B0)) == []
+    rest = Chunk(A, 1, 1, 1)
+    assert x.handle(Proposed(rest)) == [Predict(0, (band, rest, B0), 0)]
+
+
+def test_lock_step_forgets_the_walkers_of_a_band_with_its_host():
+    x, band = exchange("all"), Chunk(A, 0, 9, 1)
+    assert after(x, Proposed(band)).handle(HostLost(A)) == [Dismiss(band)]
+    assert x.handle(Proposed(B0)) == [Predict(0, (B0,), 0)]
+
+
 def test_lock_step_stops_waiting_for_walkers_that_have_ended():
     x = after(exchange("all"), Proposed(A0))
     assert x.handle(WalkersGone(B, (2,))) == [Predict(0, (A0,), 0)]
@@ -110,7 +124,7 @@ def test_free_running_walkers_may_end_without_effect():
 
 def test_walkers_that_are_said_to_have_ended_twice_count_once():
     x = after(exchange("all"), WalkersGone(A, (0,)), WalkersGone(A, (0,)), Proposed(B0))
-    assert x.handle(Proposed(Chunk(A, 0, 1))) == [Predict(0, (B0, Chunk(A, 0, 1))[::-1], 0)]
+    assert x.handle(Proposed(Chunk(A, 0, 1, 1))) == [Predict(0, (B0, Chunk(A, 0, 1, 1))[::-1], 0)]
 
 
 def test_chunk_and_answer_that_come_twice_change_nothing():
@@ -260,7 +274,7 @@ def test_host_that_is_back_counts_its_chunks_anew_with_all_its_walkers():
     assert x.handle(HostBack(A, 100)) == [GoOn(A)]
     assert x.handle(Proposed(B0)) == []
     assert x.handle(Proposed(A1)) == [], "of its life before"
-    again = Chunk(A, 100, 2)
+    again = Chunk(A, 100, 2, 2)
     assert x.handle(Proposed(again)) == [Predict(0, (again, B0), 0)]
 
 
@@ -339,7 +353,7 @@ def test_host_that_says_twice_that_it_has_halted_changes_nothing():
 
 ENDING = (Quieten(), HostHalted(A), HostHalted(B))
 ILLEGAL = {
-    "chunk of a stranger": ((), Proposed(Chunk("generator/9", 0, 1)), "not a running generator host"),
+    "chunk of a stranger": ((), Proposed(Chunk("generator/9", 0, 1, 1)), "not a running generator host"),
     "chunk of a halted host": (ENDING[:2], Proposed(A0), "not a running generator host"),
     "chunk too early": ((), Proposed(A1), "chunk 1 of generator/0, 0 expected"),
     "more walkers gone than there were": ((WalkersGone(A, (0,)),), WalkersGone(A, (1, 5)), "more walkers than it had"),

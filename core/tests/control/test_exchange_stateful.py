@@ -65,8 +65,9 @@ class ExchangeUnderLoad(RuleBasedStateMachine):
     @rule(data=st.data())
     def propose(self, data):
         host = data.draw(st.sampled_from(self.world.proposers))
-        size = data.draw(st.integers(1, self.world.free[host]))
-        self.tell(Proposed(Chunk(host, self.world.seq[host], size)))
+        walkers = data.draw(st.integers(1, self.world.free[host]))
+        size = walkers + data.draw(st.integers(0, 5))
+        self.tell(Proposed(Chunk(host, self.world.seq[host], size, walkers)))
 
     @precondition(lambda self: self.world.proposers)
     @rule(data=st.data())
@@ -112,7 +113,7 @@ class ExchangeUnderLoad(RuleBasedStateMachine):
     @rule(data=st.data())
     def lost_host_is_heard_late(self, data):
         host = data.draw(st.sampled_from(sorted(self.world.lost & self.world.walkers.keys())))
-        chunk = Chunk(host, self.world.seq[host] + 5, 1)
+        chunk = Chunk(host, self.world.seq[host] + 5, 1, 1)
         if chunk not in self.world.chunks:
             self.tell(Proposed(chunk))
 
@@ -157,8 +158,8 @@ class ExchangeUnderLoad(RuleBasedStateMachine):
         world = self.world
         events: list[Event] = [Answered("generator/0", 0), Judged(-1), HostHalted("stranger"), WalkersGone("x", (1,))]
         here = [h for h in world.walkers if h not in world.lost]
-        events += [Proposed(Chunk(h, world.seq[h] + 1, 1)) for h in here]
-        events += [Proposed(Chunk(h, world.seq[h], 1)) for h in here if h in world.halted]
+        events += [Proposed(Chunk(h, world.seq[h] + 1, 1, 1)) for h in here]
+        events += [Proposed(Chunk(h, world.seq[h], 1, 1)) for h in here if h in world.halted]
         events += [WalkersGone(h, tuple(range(world.walkers[h] + 1))) for h in here]
         events += [Answered(h, 10**6) for h in world.predictors]
         events += [Judged(b) for b in world.batches if b not in world.to_judge]

@@ -125,10 +125,10 @@ class ManagerUnderLoad(RuleBasedStateMachine):
         self.tell(v.SampleKnown(bootstrap=True))
 
     @precondition(lambda self: self.world.turning)
-    @rule(samples=st.lists(st.tuples(st.integers(0, 2), SCORES, SIZES), min_size=1, max_size=4))
+    @rule(samples=st.lists(st.tuples(st.integers(0, 2), SCORES, SIZES, st.booleans()), min_size=1, max_size=4))
     def select(self, samples):
-        for walker, score, size in samples:
-            self.tell(v.SampleArrived(next(self.world.numbers), walker, score, size=size))
+        for walker, score, size, wanted in samples:
+            self.tell(v.SampleArrived(next(self.world.numbers), walker, score, size=size, wanted=wanted))
 
     @precondition(lambda self: self.world.turning)
     @rule(samples=st.integers(0, 9), selected=st.integers(0, 9))

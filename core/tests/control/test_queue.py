@@ -41,6 +41,17 @@ def test_of_equal_scores_the_oldest_goes():
     assert q.put(Ticket(3, score=0.5)) == 1
 
 
+def test_expendable_sample_goes_only_when_no_other_may():
+    q = queue(Ticket(1, score=0.5), Ticket(2), bound=2)
+    assert q.put(Ticket(3), expendable=True) == 1
+    assert q.put(Ticket(4), expendable=True) == 4
+    assert q.put(Ticket(5, score=HIGHEST), expendable=True) == 5
+    assert list(q.waiting) == [2, 3]
+    q = queue(Ticket(1, 0), Ticket(2, 1, 0.5), per_walker=1)
+    assert q.put(Ticket(3, 0), expendable=True) == 3
+    assert q.put(Ticket(4, 1), expendable=True) == 2
+
+
 def test_samples_with_infinite_score_are_never_dropped():
     q = queue(Ticket(1), Ticket(2), bound=1)
     assert q.put(Ticket(3)) is None

@@ -71,12 +71,12 @@ class Story:
             self.say(f"training/{k}", m.RoundBegan(number))
             self.say(f"training/{k}", m.RoundEnded(number, (k,), (4,), (9,), ({"loss": 0.5},)))
 
-    def select(self, *energies: float) -> None:
+    def select(self, *energies: float, wanted: bool = False) -> None:
         n = len(energies)
         self.seed += 1
         batch = points(n, self.seed)
         mean, std = predicted(batch)
-        self.say("exchange", m.Selected(np.arange(n) % 4, np.array(energies), 4, batch, mean, std))
+        self.say("exchange", m.Selected(np.arange(n) % 4, np.array(energies), 4, batch, mean, std, np.full(n, wanted)))
 
     def spool(self, sender: str, number: int, attempt: int = 1, seconds: float = 0.5) -> Path:
         """An oracle's process writes a label down, and nobody hears of it; the file."""

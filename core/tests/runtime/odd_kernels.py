@@ -17,6 +17,7 @@ from typing import ClassVar
 import numpy as np
 from pydantic import Field
 
+from pal_core import rng
 from pal_core.builtin.options import ToyOracleOptions
 from pal_core.builtin.oracle import ToyOracle
 from pal_core.builtin.schema import LABEL, SAMPLE
@@ -33,6 +34,7 @@ from pal_core.kernels import (
     LabelCheck,
     Model,
     OracleFailure,
+    Proposal,
     Sample,
     Selection,
     State,
@@ -203,6 +205,60 @@ class Correlator(Counter):
     """Wants to know how the members' energies and gradients go together."""
 
     Options = CorrelatorOptions
+
+
+class BandOptions(CounterOptions):
+    broken_at: int = Field(-1, description="turn at which an image in the middle is no number")
+
+    def interface(self) -> Interface:
+        return Interface(consumes=LABEL.pick(["gradient"]), produces=SAMPLE)
+
+
+class Band(Counter):
+    """Images on a line that slide downhill: all in one turn, in every third turn one alone, which it wants labelled.
+
+    The first one it never wants labelled. Walker *k* has 3 + *k* images and trembles by its own random numbers.
+    """
+
+    Options = BandOptions
+
+    def __init__(self, options: BandOptions, context) -> None:
+        super().__init__(options, context)
+        self._rng = context.rng()
+        self._images = np.linspace((-0.6, 1.4), (0.6, 0.0), 3 + context.index)
+
+    def propose(self, feedback):
+        if feedback is not None:
+            self._slide(feedback)
+        self.heard.append(feedback)
+        self.count += feedback is not None
+        if self.count >= self.options.steps:
+            return Stop("slid enough")
+        if self.count % 3 == 2:
+            return Proposal({"x": self._images[1].copy()}, label=True)
+        images = self._images.copy()
+        if self.count == self.options.broken_at:
+            images[1] = np.nan
+        return tuple(Proposal({"x": x}, label=None if k else False) for k, x in enumerate(images))
+
+    def _slide(self, feedback) -> None:
+        if isinstance(feedback, tuple):
+            gradient = np.array([f.mean["gradient"] for f in feedback])
+            moves = -1e-4 * gradient + 0.01 * self._rng.standard_normal(gradient.shape)
+            self._images = np.clip(self._images + np.clip(moves, -0.05, 0.05), (-1.7, -0.6), (1.2, 2.0))
+        else:
+            self._images[1] -= np.clip(1e-4 * feedback.mean["gradient"], -0.05, 0.05)
+
+    def bootstrap(self) -> Sample:
+        return {"x": np.array([0.1 * self.context.index, 0.3 - 0.01 * self.count])}
+
+    def snapshot(self) -> State:
+        return {**super().snapshot(), "rng": rng.get_state(self._rng), "images": self._images.copy()}
+
+    def restore(self, state: State) -> None:
+        super().restore(state)
+        rng.set_state(self._rng, state["rng"])
+        self._images = np.array(state["images"])
 
 
 class Unseeded(Counter):

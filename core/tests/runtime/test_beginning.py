@@ -62,11 +62,12 @@ class TestBegin:
         add(store, 2, score=0.7)
         add(store, 3, score=float("nan"))
         add(store, 4, label=True)
+        add(store, 5, "wanted", 0.1)
         for attempt in (1, 2, 3):
             store.add_attempt(2, attempt, "oracle/0", seconds=1.0, failure="crashed")
         machine, *_ = begin(make_setup(tmp_path, oracle={"retries": 1}), store)
         found = {t.sample: (t.walker, t.score, t.attempts) for t in machine.queue.waiting.values()}
-        assert found == {1: (3, math.inf, 0), 2: (3, 0.7, 1), 3: (3, HIGHEST, 0)}
+        assert found == {1: (3, math.inf, 0), 2: (3, 0.7, 1), 3: (3, HIGHEST, 0), 5: (3, math.inf, 0)}
 
     def test_initial_labels_are_trained_on_but_do_not_count_for_the_stop_rule(self, store, tmp_path):
         for number in (1, 2):

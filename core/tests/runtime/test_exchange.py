@@ -46,7 +46,7 @@ def propose(host, sender: str, seq: int = 0, first: float = 0.0) -> None:
     """Samples whose first coordinate is the walker's number, and whose second is given."""
     walkers = WALKERS[sender]
     batch = Batch(SAMPLE, {"x": [[w, first] for w in map(float, walkers)]})
-    host.receive(sender, m.Proposals(seq, np.array(walkers), batch))
+    host.receive(sender, m.Proposals(seq, np.array(walkers), batch, np.zeros(len(walkers), np.int64)))
 
 
 def answer(host, number: int, energies: dict[int, list[float]], versions=(3, 5)) -> None:
@@ -197,7 +197,7 @@ def test_lock_step_waits_for_every_walker(exchange):
 def test_lock_step_joins_walkers_in_their_order_on_however_many_hosts():
     hosts = {f"generator/{k}": 1 for k in range(12)}
     machine = x.Exchange(hosts, [["prediction/0"]], "all")
-    actions = [a for host in reversed(hosts) for a in machine.handle(x.Proposed(x.Chunk(host, 0, 1)))]
+    actions = [a for host in reversed(hosts) for a in machine.handle(x.Proposed(x.Chunk(host, 0, 1, 1)))]
     assert [c.host for c in actions[0].chunks] == list(hosts)
 
 

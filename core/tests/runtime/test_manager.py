@@ -121,6 +121,17 @@ class TestLabels:
         assert origin["oracle"] == "pal.toy-oracle"
         assert (number, host, None) in s.rows("SELECT sample, host, failure FROM attempts")
 
+    def test_sample_that_its_walker_wants_is_told_from_selected_ones_and_outlives_a_full_queue(self, story):
+        s = story(oracle={"queue": 2}).explore()
+        s.select(0.5, 0.6)  # both fly
+        waiting = "SELECT origin, score FROM samples WHERE state = 'waiting' AND score NOT IN (0.5, 0.6)"
+        s.select(0.1, wanted=True)
+        s.select(0.7, 0.8, 0.9)
+        assert s.rows(waiting) == [("wanted", 0.1), ("active", 0.9)]
+        s.select(0.2, wanted=True)
+        s.select(0.3, 0.4, wanted=True)  # no room: nothing can be dropped for them
+        assert s.rows(waiting) == [("wanted", 0.1), ("wanted", 0.2)]
+
     def test_repeated_and_foreign_labels_change_nothing(self, story):
         s = story().explore()
         s.select(0.5, 0.6)

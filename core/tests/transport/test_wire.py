@@ -184,7 +184,9 @@ def test_schema_that_was_not_agreed_on_is_refused_on_both_sides():
 def full_message() -> bytearray:
     samples = [{"kinds": np.ones(n, np.uint8), "places": np.ones((n, 3)), "charge": np.int32(n)} for n in (2, 0, 1)]
     batch = Batch.from_samples(RAGGED, samples)
-    return WIRE.encode("manager", "exchange", m.Selected(np.arange(3), np.ones(3), 4, batch, batch, batch))
+    return WIRE.encode(
+        "manager", "exchange", m.Selected(np.arange(3), np.ones(3), 4, batch, batch, batch, np.ones(3, bool))
+    )
 
 
 def test_message_cut_short_anywhere_is_refused():

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 from ase.calculators.calculator import Calculator, all_changes
 from ase.calculators.emt import EMT
-from pal_core.kernels import Feedback, Generator, Sample, Stop
+from pal_core.kernels import Feedback, Generator, Proposal, Sample, Stop
 
 from pal_ase.codec import sample_to_atoms
 
@@ -63,20 +64,33 @@ class Player:
         self.calculator = FreshEMT() if calculator is None else calculator
         self.stress = stress
         self.proposals: list[Sample] = []
+        """Every sample, those of a band one after the other."""
+        self.labels: list[bool | None] = []
+        """Whether each is to be labelled; None: as the selection says."""
+        self.turns: list[int] = []
+        """Samples of each turn."""
+        self.version = 1
         self.stop: Stop | None = None
-        self._feedback: Feedback | None = None
+        self._feedback: Feedback | list[Feedback] | None = None
 
-    def play(self, proposals: int = 100_000, trusted: Callable[[int], bool] = lambda k: True) -> list[Sample]:
-        """Ask for further proposals until the walker stops; all so far."""
-        for _ in range(proposals):
+    def play(self, turns: int = 100_000, trusted: Callable[[int], bool] = lambda k: True) -> list[Sample]:
+        """Ask for further proposals until the walker stops; all samples so far. `trusted` is told the turn."""
+        for _ in range(turns):
             answer = self.walker.propose(self._feedback)
             if isinstance(answer, Stop):
                 self.stop = answer
                 break
-            k = len(self.proposals)
-            self.proposals.append(answer)
-            self._feedback = feedback_of(answer, self.calculator, trusted(k), self.stress)
+            band = answer if isinstance(answer, tuple) else (Proposal(answer),)
+            fine = trusted(len(self.turns))
+            self.turns.append(len(band))
+            self.proposals += [p.sample for p in band]
+            self.labels += [p.label for p in band]
+            found = [self._feedback_of(p.sample, fine) for p in band]
+            self._feedback = found if isinstance(answer, tuple) else found[0]
         return self.proposals
+
+    def _feedback_of(self, sample: Sample, trusted: bool) -> Feedback:
+        return replace(feedback_of(sample, self.calculator, trusted, self.stress), version=self.version)
 
     @property
     def positions(self) -> np.ndarray:

@@ -6,8 +6,10 @@ import numpy as np
 from pal_core.data import Batch
 from pal_core.kernels import Model
 from pal_core.options import Interface, KernelOptions
+from surfaces import MullerBrown
 from toy_committees import Pair
 
+from pal_ase.codec import sample_to_atoms
 from pal_ase.schema import LABEL, SAMPLE
 
 
@@ -35,3 +37,16 @@ class Member(Model):
 
     def load(self, weights):
         pass
+
+
+class Map(Member):
+    """The Müller-Brown surface; member 1 lies 0.02 eV higher."""
+
+    def predict(self, batch):
+        labels = []
+        for sample in batch:
+            found = MullerBrown()
+            found.calculate(sample_to_atoms(sample))
+            energy = np.array(found.results["energy"] + 0.02 * self.context.index)
+            labels.append({"energy": energy, "forces": found.results["forces"]})
+        return Batch.from_samples(LABEL, labels)

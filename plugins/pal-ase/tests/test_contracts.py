@@ -67,3 +67,15 @@ class TestSampler(Ethanol):
 class TestDriver(Ethanol):
     name = "ase.driver"
     extra: ClassVar = {"function": f"{drivers.__file__}:wander"}
+
+
+class TestOptimize(Ethanol):
+    name = "ase.optimize"
+    stochastic = False
+    extra: ClassVar = {"jobs": "endless", "fmax": 1e-6}
+
+
+class TestTsSearch(Ethanol):
+    name = "ase.ts-search"
+    stochastic = False
+    extra: ClassVar = {"jobs": "endless", "fmax": 1e-6}

@@ -27,6 +27,8 @@ class TestPlugin(PluginContract):
         "ase.driver": DRIVER,
         "ase.biased-md": {**FILE, "uncertainty": {"depth": 0.3, "width": 0.01}},
         "ase.sampler": {**FILE, "transfer": {"atoms": [[0, 1, 2]]}},
+        "ase.optimize": FILE,
+        "ase.ts-search": FILE,
         "ase.calculator": {"calculator": "ase.calculators.emt:EMT"},
     }
 

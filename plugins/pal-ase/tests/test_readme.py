@@ -37,6 +37,7 @@ from pal_ase.label_options import CalculatorOptions
 from pal_ase.options import DriverOptions, LangevinOptions, VerletOptions
 from pal_ase.plugin import pal_kernels
 from pal_ase.sampler_options import FragmentsOptions, ModesOptions, SamplerOptions, TransferOptions
+from pal_ase.search_options import OptimizeOptions, TsSearchOptions
 from pal_ase.variable_options import VariableOptions
 
 TEXT = (Path(__file__).parents[1] / "README.md").read_text()
@@ -46,6 +47,8 @@ MODELS = [
     SamplerOptions,
     DriverOptions,
     LangevinOptions,
+    OptimizeOptions,
+    TsSearchOptions,
     VerletOptions,
     CalculatorOptions,
     BalancedOptions,

@@ -223,3 +223,80 @@ def test_periodic_emt_walker_survives_wild_forces(crystal, save, context, notes)
         sample = walker.propose(wild)
         assert np.isfinite(sample["positions"]).all()
     assert notes
+
+
+class TestBands:
+    """Several geometries in one turn."""
+
+    @pytest.fixture
+    def bands(self, ethanol, save, context):
+        """A walker whose function asks for three geometries in a turn, the middle one the anchor."""
+
+        def make(lenient=False, **keywords):
+            options = VerletOptions(structure=save(ethanol), **{"trajectory": 1, "patience": 2, **keywords})
+
+            class BandWalker(VerletWalker):
+                def _run(self, atoms):
+                    while True:
+                        images = [atoms.copy() for _ in range(3)]
+                        for image, move in zip(images, (-0.01, 0.0, 0.01), strict=True):
+                            image.positions[0] += move
+                        atoms.calc.conversation.ask_all(images, [None, True, False], 1, lenient=lenient)
+                        atoms.positions[8] += 0.01
+
+            return Player(BandWalker(options, context()), Springs(ethanol.positions))
+
+        return make
+
+    def test_geometries_are_proposed_with_their_labels(self, bands, ethanol):
+        p = bands()
+        p.play(1)
+        assert p.turns == [3]
+        assert p.labels == [None, True, False]
+        np.testing.assert_array_equal(p.proposals[1]["positions"], ethanol.positions)
+
+    def test_walker_goes_back_to_the_anchor_of_the_last_band_that_was_trusted(self, bands):
+        p = bands()
+        p.play(8, lambda k: k < 4)
+        assert p.walker.counts.resets == 1
+        assert _same(p.proposals[7 * 3 + 1], p.proposals[3 * 3 + 1])
+
+    def test_band_is_trusted_when_every_geometry_is(self, bands):
+        p = bands()
+        p.play(1)
+        fine = p.walker.snapshot()
+        found = [dataclasses.replace(p._feedback_of(s, True), trusted=k != 2) for k, s in enumerate(p.proposals)]
+        assert "trusted.numbers" not in fine
+        p.walker.propose(found)
+        assert p.walker.trusted is None
+        assert p.walker.counts.untrusted == 1
+
+    def test_one_broken_prediction_resets(self, bands, notes):
+        p = bands()
+        p.play(1)
+        found = [p._feedback_of(s, True) for s in p.proposals]
+        found[2] = spoiled(found[2], energy=np.array(np.nan))
+        again = p.walker.propose(found)
+        assert notes == ["walker 0 goes back to its start structure: predicted energy not finite"]
+        np.testing.assert_array_equal(again[1].sample["positions"], p.proposals[1]["positions"])
+
+    def test_one_refused_geometry_holds_back_all(self, bands, notes, monkeypatch):
+        p = bands()
+        p.play(3)
+        last = p.proposals[2 * 3 + 1]["positions"]
+        answers = iter([None, None, "a planted problem"])
+        monkeypatch.setattr(p.walker._guards, "judge", lambda atoms: next(answers, None))
+        p.play(1)
+        assert notes == ["walker 0 goes back to its last trusted frame: a planted problem"]
+        np.testing.assert_array_equal(p.proposals[3 * 3 + 1]["positions"], last)
+
+    def test_lenient_ones_cost_no_patience_and_anchor_nothing(self, bands):
+        p = bands(lenient=True)
+        p.play(20, lambda k: k % 7 == 0)
+        assert p.walker.counts.resets == 0
+        assert p.walker.trusted is None
+
+    def test_every_geometry_may_stand_in_the_trajectory(self, bands, tmp_path):
+        bands(trajectory=2).play(4)
+        frames = ase.io.read(tmp_path / "run" / "trajectories" / "walker-000.extxyz", ":")
+        assert [f.info["pal_step"] for f in frames] == [0, 2, 4, 6, 8]

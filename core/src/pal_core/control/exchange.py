@@ -20,7 +20,8 @@ answered   `Reply` or `Dismiss`                    never
 
 The machine itself goes through ``open -> quieting -> quiet -> closing -> closed``. While open, a batch leaves when a
 group is free, samples wait, and the batching rule is content: ``"ready"`` takes all that waits, ``"all"`` waits until
-every live walker has proposed (lock step) and joins the chunks in an order that doesn't depend on who was faster.
+every live walker has proposed (lock step; a walker may propose several samples at once) and joins the chunks in an
+order that doesn't depend on who was faster.
 Stepwise, every batch of walkers needs a `Resume` of its own; re-ranking goes on meanwhile.
 
 A host may be lost and come back. Without a generator host the others go on; what it had proposed is forgotten. In its
@@ -256,7 +257,7 @@ class Exchange:
     def _may_leave(self) -> bool:
         if self.phase != "open" or self.paused or not self._waiting:
             return False
-        return self.batching == "ready" or self._waiting.samples >= self._walkers_live
+        return self.batching == "ready" or self._waiting.walkers >= self._walkers_live
 
     def _take_off(self, flight: Flight) -> int:
         batch = self._next_batch

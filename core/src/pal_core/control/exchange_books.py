@@ -40,7 +40,7 @@ class Waiting:
         self._ordered = ordered
         self._places = {host: k for k, host in enumerate(hosts)}
         self._chunks: list[Chunk] = []
-        self.samples = 0
+        self.walkers = 0
 
     def __bool__(self) -> bool:
         return bool(self._chunks)
@@ -48,18 +48,18 @@ class Waiting:
     def add(self, chunk: Chunk) -> None:
         """One more."""
         self._chunks.append(chunk)
-        self.samples += chunk.size
+        self.walkers += chunk.walkers
 
     def take(self) -> tuple[Chunk, ...]:
         """All of them; none waits any more."""
-        chunks, self._chunks, self.samples = self._chunks, [], 0
+        chunks, self._chunks, self.walkers = self._chunks, [], 0
         return tuple(sorted(chunks, key=lambda c: (self._places[c.host], c.seq)) if self._ordered else chunks)
 
     def drop(self, host: str) -> list[Chunk]:
         """Forget what a host has proposed, and say what that was."""
         gone = [c for c in self._chunks if c.host == host]
         self._chunks = [c for c in self._chunks if c.host != host]
-        self.samples -= sum(c.size for c in gone)
+        self.walkers -= sum(c.walkers for c in gone)
         return gone
 
 

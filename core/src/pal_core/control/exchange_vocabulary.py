@@ -39,11 +39,12 @@ __all__ = [
 
 @dataclass(frozen=True, slots=True)
 class Chunk:
-    """What a generator host proposed in one message."""
+    """What a generator host proposed in one message: `size` samples of so many `walkers`."""
 
     host: str
     seq: int
     size: int
+    walkers: int
 
 
 # --- events

@@ -235,8 +235,9 @@ class Manager(Ending):
             self._bootstrap_missing = max(self._bootstrap_missing - 1, 0)
         if self.phase not in ("bootstrapping", "running") and self.outcome != "interrupted":
             return [v.Discard((event.sample,), "stopping")]
-        score = math.inf if event.bootstrap or event.audit else min(event.score, HIGHEST)
-        dropped = self.queue.put(Ticket(event.sample, event.walker, score, size=event.size, audit=event.audit))
+        score = math.inf if event.bootstrap or event.audit or event.wanted else min(event.score, HIGHEST)
+        ticket = Ticket(event.sample, event.walker, score, size=event.size, audit=event.audit)
+        dropped = self.queue.put(ticket, expendable=event.wanted)
         self._dropped += dropped is not None
         if dropped == event.sample:
             return [v.Discard((dropped,), "queue full")]

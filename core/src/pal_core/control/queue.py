@@ -114,14 +114,21 @@ class OracleQueue:
         if self.per_walker is not None:
             self._least_of.setdefault(ticket.walker, _Least(self.waiting)).add(ticket)
 
-    def put(self, ticket: Ticket) -> int | None:
-        """Add a sample; returns the number of the one dropped for it, if any."""
+    def put(self, ticket: Ticket, *, expendable: bool = False) -> int | None:
+        """Add a sample; returns the number of the one dropped for it, if any.
+
+        Whatever its score, an `expendable` one goes itself if a bound is exceeded and no other may be dropped.
+        """
         self.append(ticket)
         dropped = None
         if self.per_walker is not None and ticket.walker >= 0 and self._held[ticket.walker] > self.per_walker:
             dropped = self._least_of[ticket.walker].take()
+            if dropped is None and expendable:
+                dropped = ticket.sample
         if dropped is None and len(self.waiting) > self.bound:
             dropped = self._least.take()
+            if dropped is None and expendable:
+                dropped = ticket.sample
         if dropped is not None:
             self._remove(dropped)
         return dropped

@@ -87,6 +87,7 @@ class SampleArrived:
     """A sample to label, already numbered by the shell; `size` is what its label's duration depends on (atoms).
 
     One of an `audit` is never dropped for its score, nor trained on.
+    One that its walker `wanted` is dropped only if the queue is full of others that may not be dropped.
     """
 
     sample: int
@@ -95,6 +96,7 @@ class SampleArrived:
     bootstrap: bool = False
     size: int = 1
     audit: bool = False
+    wanted: bool = False
 
 
 @dataclass(frozen=True, slots=True)

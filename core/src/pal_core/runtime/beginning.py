@@ -116,8 +116,12 @@ def _tickets(store: Store, retries: int, order: Sequence[int]) -> list[Ticket]:
 
 
 def _score(sample: StoredSample) -> float:
-    """Bootstrap and audit samples are never dropped; others whose score was not finite are so last, as before."""
-    if sample.origin in ("bootstrap", "audit"):
+    """Score of a sample in the queue, as in the run before.
+
+    Bootstrap and audit samples, and those that a walker wanted, are never dropped; others whose score wasn't finite are
+    so last.
+    """
+    if sample.origin in ("bootstrap", "audit", "wanted"):
         return math.inf
     return HIGHEST if sample.score is None else sample.score
 

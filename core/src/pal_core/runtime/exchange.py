@@ -107,7 +107,7 @@ class ExchangeHost(Host):
         match message:
             case m.Proposals(seq, walkers):
                 self._chunks.setdefault((sender, seq), message)
-                return x.Proposed(x.Chunk(sender, seq, len(walkers)))
+                return x.Proposed(x.Chunk(sender, seq, len(walkers), len(np.unique(walkers))))
             case m.Predicted():
                 return self._predicted(sender, message)
             case m.WalkersEnded(walkers):
@@ -191,27 +191,30 @@ class ExchangeHost(Host):
         broken = broken_samples(work.committee.mean)
         if broken is not None:
             decision = replace(decision, trust=decision.trust & ~broken)
-        work.decision = decision
-        chosen = np.flatnonzero(decision.label) if self.setup.loaded.oracle is not None else np.empty(0, np.int64)
-        self._post_selected(work, chosen)
+        wish = np.concatenate([self._chunks[c.host, c.seq].wish for c in work.starts])
+        work.decision = asked = replace(decision, label=np.where(wish == 0, decision.label, wish > 0))
+        oracle = self.setup.loaded.oracle is not None
+        self._post_selected(work, np.flatnonzero(asked.label) if oracle else np.empty(0, np.int64), wish > 0)
         if self._audit is not None:
-            self._post_selected(work, self._audit.draw(decision), audit=True)
+            drawn = self._audit.draw(replace(asked, trust=asked.trust & (wish >= 0)))
+            self._post_selected(work, drawn, np.zeros(len(wish), np.bool_), audit=True)
         self._progress[0] += len(work.batch)
-        self._progress[1] += len(chosen)
+        self._progress[1] += int(decision.label.sum()) if oracle else 0
         self._progress[2] += 1
         if self._machine.stepwise:
             self._tell_progress()
 
-    def _post_selected(self, work: _Work, chosen: NDArray[np.int64], audit: bool = False) -> None:
+    def _post_selected(
+        self, work: _Work, chosen: NDArray[np.int64], wanted: NDArray[np.bool_], audit: bool = False
+    ) -> None:
         if not len(chosen):
             return
         assert work.committee is not None  # noqa: S101 - judged before
         assert work.decision is not None  # noqa: S101
         walkers = np.concatenate([self._chunks[c.host, c.seq].walkers for c in work.starts])[chosen]
         batch, mean, std = (b.take(chosen) for b in (work.batch, work.committee.mean, work.committee.std))
-        self.post(
-            "manager", m.Selected(walkers, work.decision.score[chosen], work.version, batch, mean, std, audit=audit)
-        )
+        score = work.decision.score[chosen]
+        self.post("manager", m.Selected(walkers, score, work.version, batch, mean, std, wanted[chosen], audit))
 
     def _reply(self, work: _Work, chunk: x.Chunk) -> None:
         assert work.committee is not None  # noqa: S101 - judged before

@@ -1,21 +1,22 @@
-"""Host of walkers: collects what they propose into batches, hands verdicts back one by one."""
+"""Host of walkers: collects what they propose into batches, hands verdicts back to one walker after the other."""
 
 from __future__ import annotations
 
 import contextlib
 import time
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from operator import itemgetter
+from operator import attrgetter
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from pal_core import messages as m
 from pal_core.data import Batch
 from pal_core.data.finite import broken_samples
-from pal_core.kernels import Feedback, Generator, Sample, State, Stop
+from pal_core.kernels import Feedback, Generator, Proposal, Sample, State, Stop
 from pal_core.runtime.host import Host, KernelError, close_all
 from pal_core.runtime.snapshots import Notes, States
 
@@ -27,6 +28,7 @@ LIFE = 1 << 32
 """Numbers of messages that a host may use before another rank takes it over and counts from the next multiple."""
 SOUND_STEPS = 100
 """Proposals after which a walker's earlier errors are forgotten: they are no longer "in a row"."""
+_WISHES = {None: 0, True: 1, False: -1}
 _CATCH_UP = 5.0
 """Seconds that a halting host takes to tell its walkers what became of their last proposals."""
 
@@ -41,6 +43,25 @@ class _Walker:
     sound: int = 0
 
 
+@dataclass(frozen=True)
+class _Turn:
+    """What a walker has proposed in one turn; `alone` if it was a sample and not a sequence."""
+
+    walker: int
+    samples: tuple[Sample, ...]
+    wish: tuple[int, ...]
+    alone: bool
+
+    @classmethod
+    def of(cls, walker: int, proposal: Any) -> _Turn:
+        alone = isinstance(proposal, Mapping | Proposal)
+        parts = (proposal,) if alone else tuple(proposal)
+        if not parts:
+            raise ValueError("propose() returned no sample: an empty sequence")
+        marked = [p if isinstance(p, Proposal) else Proposal(p) for p in parts]
+        return cls(walker, tuple(p.sample for p in marked), tuple(_WISHES[p.label] for p in marked), alone)
+
+
 class GeneratorHost(Host):
     """Walkers of one rank."""
 
@@ -49,10 +70,10 @@ class GeneratorHost(Host):
     def build(self) -> Batch:
         """Construct or restore the walkers, and take their first proposals."""
         self._walkers: dict[int, _Walker] = {}
-        self._todo: deque[tuple[int, Feedback | None]] = deque()
-        self._ready: list[tuple[int, Sample]] = []
+        self._todo: deque[tuple[int, Feedback | tuple[Feedback, ...] | None]] = deque()
+        self._ready: list[_Turn] = []
         self._ended: list[tuple[int, str]] = []
-        self._flying: dict[int, list[int]] = {}
+        self._flying: dict[int, list[_Turn]] = {}
         self._bootstrap = 0
         self._seq = self.times * LIFE
         self._exploring = False
@@ -69,7 +90,7 @@ class GeneratorHost(Host):
             self._walkers[index] = walker
             self._ask(index, None)
         schema = self.setup.loaded.sample_schema
-        return Batch.from_samples(schema, [s for _, s in self._ready])
+        return Batch.from_samples(schema, [s for turn in self._ready for s in turn.samples])
 
     def _make(self, index: int, state: State | None) -> Generator:
         walker: Generator = self.setup.build(self.kernel, self.context(index))
@@ -88,21 +109,10 @@ class GeneratorHost(Host):
                 self._hear(message)
 
     def _hear(self, verdicts: m.Verdicts) -> None:
-        walkers = self._flying.pop(verdicts.seq)
-        pairs = self.setup.loaded.generator.interface.covariances
-        covariances: Iterable[Sample] = [{}] * len(walkers) if verdicts.covariances is None else verdicts.covariances
-        rows = zip(walkers, verdicts.mean, verdicts.std, covariances, strict=True)
-        for row, (index, mean, std, covariance) in enumerate(rows):
-            feedback = Feedback(
-                mean=mean,
-                std=std,
-                score=float(verdicts.score[row]),
-                trusted=bool(verdicts.trusted[row]),
-                selected=bool(verdicts.selected[row]),
-                version=verdicts.version,
-                covariance=dict(zip(pairs, covariance.values(), strict=True)),
-            )
-            self._todo.append((index, feedback))
+        answers = _feedbacks(verdicts, self.setup.loaded.generator.interface.covariances)
+        for turn in self._flying.pop(verdicts.seq):
+            mine = tuple(next(answers) for _ in turn.samples)
+            self._todo.append((turn.walker, mine[0] if turn.alone else mine))
 
     def step(self, now: float) -> bool:
         """Move walkers on, then send what they propose."""
@@ -124,18 +134,18 @@ class GeneratorHost(Host):
         """Whether the walkers' proposals are predicted together: then none need leave before the others."""
         return self.setup.loaded.settings.run.batching == "all"
 
-    def _ask(self, index: int, feedback: Feedback | None) -> None:
+    def _ask(self, index: int, feedback: Feedback | tuple[Feedback, ...] | None) -> None:
         walker = self._walkers[index]
         proposal = walker.kernel.propose(feedback)
         if isinstance(proposal, Stop):
             self._ended.append((index, proposal.reason))
         else:
-            self._ready.append((index, proposal))
+            self._ready.append(_Turn.of(index, proposal))
         walker.sound += 1
         if walker.faults and walker.sound > SOUND_STEPS:
             walker.faults = 0
 
-    def _propose(self, index: int, feedback: Feedback | None) -> None:
+    def _propose(self, index: int, feedback: Feedback | tuple[Feedback, ...] | None) -> None:
         try:
             self._ask(index, feedback)
         except Exception as error:
@@ -150,27 +160,29 @@ class GeneratorHost(Host):
             self.post("exchange", m.WalkersEnded(ended, reasons))
             self._ended.clear()
         if self._ready:
-            self._ready.sort(key=itemgetter(0))  # whoever was reset meanwhile, a restarted run has the same order
-            walkers = [i for i, _ in self._ready]
-            batch = Batch.from_samples(self.setup.loaded.sample_schema, [s for _, s in self._ready])
-            self._ready.clear()
-            walkers, batch = self._without_broken(walkers, batch)
-            if not walkers:
+            # Whoever was reset meanwhile, a restarted run has the same order.
+            turns, self._ready = sorted(self._ready, key=attrgetter("walker")), []
+            batch = Batch.from_samples(self.setup.loaded.sample_schema, [s for t in turns for s in t.samples])
+            turns, batch = self._without_broken(turns, batch)
+            if not turns:
                 return
-            self.post("exchange", m.Proposals(self._seq, np.array(walkers, np.int64), batch))
-            self._flying[self._seq] = walkers
+            wish = np.array([w for t in turns for w in t.wish], np.int64)
+            self.post("exchange", m.Proposals(self._seq, _rows(turns), batch, wish))
+            self._flying[self._seq] = turns
             self._seq += 1
-            self.count(proposed=len(walkers))
+            self.count(proposed=len(batch))
 
-    def _without_broken(self, walkers: list[int], batch: Batch) -> tuple[list[int], Batch]:
-        """Reset walkers whose state has become non-finite; what the others propose."""
+    def _without_broken(self, turns: list[_Turn], batch: Batch) -> tuple[list[_Turn], Batch]:
+        """Reset walkers whose state has become non-finite, in one sample or all of them; what the others propose."""
         broken = broken_samples(batch)
         if broken is None:
-            return walkers, batch
-        for row in np.flatnonzero(broken):
-            self._faulty(walkers[row], FloatingPointError("a proposal has values that are not finite"))
-        sound = np.flatnonzero(~broken)
-        return [walkers[row] for row in sound], batch.take(sound)
+            return turns, batch
+        walkers = _rows(turns)
+        faulty = np.unique(walkers[broken])
+        for index in faulty.tolist():
+            self._faulty(index, FloatingPointError("a proposal has values that are not finite"))
+        sound = np.flatnonzero(~np.isin(walkers, faulty))
+        return [t for t in turns if t.walker not in faulty], batch.take(sound)
 
     # --- errors of walkers
 
@@ -257,3 +269,24 @@ class GeneratorHost(Host):
     def close(self) -> None:
         """Close the walkers."""
         close_all([w.kernel for w in getattr(self, "_walkers", {}).values()])
+
+
+def _rows(turns: Iterable[_Turn]) -> NDArray[np.int64]:
+    """The walker of every sample."""
+    return np.array([t.walker for t in turns for _ in t.samples], np.int64)
+
+
+def _feedbacks(verdicts: m.Verdicts, pairs: Sequence[tuple[str, str]]) -> Iterator[Feedback]:
+    """What the verdicts say of every sample; `pairs` of fields are those whose covariances they hold."""
+    size = len(verdicts.mean)
+    covariances: Iterable[Sample] = [{}] * size if verdicts.covariances is None else verdicts.covariances
+    for row, (mean, std, covariance) in enumerate(zip(verdicts.mean, verdicts.std, covariances, strict=True)):
+        yield Feedback(
+            mean=mean,
+            std=std,
+            score=float(verdicts.score[row]),
+            trusted=bool(verdicts.trusted[row]),
+            selected=bool(verdicts.selected[row]),
+            version=verdicts.version,
+            covariance=dict(zip(pairs, covariance.values(), strict=True)),
+        )

@@ -69,14 +69,15 @@ class LabelDesk:
             record: dict[str, Any] = {"walker": walker, "version": 0, "score": None, "origin": "bootstrap"}
             if isinstance(message, m.Selected):
                 score = float(message.score[row])
-                origin = "audit" if message.audit else "active"
+                origin = "audit" if message.audit else "wanted" if message.wanted[row] else "active"
                 record = {"walker": walker, "version": message.version, "score": score, "origin": origin}
                 record["expected"] = expected_columns(message.mean[row], message.std[row])
             self._fresh[number] = {"sample": sample, **record}
             score = record["score"] if record["score"] is not None else np.inf
             worth = score if np.isfinite(score) else _LARGE
-            audit = record["origin"] == "audit"
-            yield v.SampleArrived(number, walker, worth, bootstrap, _size(message.batch, row), audit=audit)
+            audit, wanted = (record["origin"] == origin for origin in ("audit", "wanted"))
+            size = _size(message.batch, row)
+            yield v.SampleArrived(number, walker, worth, bootstrap, size, audit=audit, wanted=wanted)
 
     def keep(self, number: int) -> None:
         """Write a new sample down, or find it among those of the part that is being repeated."""

@@ -55,8 +55,8 @@ CREATE TABLE dropped (
 CREATE TABLE journal (time REAL NOT NULL, session INTEGER NOT NULL, source TEXT NOT NULL, text TEXT NOT NULL);
 """
 """``samples.state`` is waiting, labelled, quarantined, dropped or ahead; ``samples.origin``, its class, is initial,
-bootstrap, active or audit, or initial audit for what another run has audited. Times are seconds since 1970;
-``history.time`` is as well. Foreign keys are declared for `pal doctor`."""
+bootstrap, active, wanted (by its walker) or audit, or initial audit for what another run has audited. Times are seconds
+since 1970; ``history.time`` is as well. Foreign keys are declared for `pal doctor`."""
 
 
 def digest(blob: bytes) -> bytes:

@@ -3,6 +3,7 @@
 # ruff: noqa: S101, D102  asserts are what contract tests are made of; their names say what they test
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
 
 import numpy as np
@@ -10,14 +11,16 @@ import pytest
 from numpy.typing import NDArray
 
 from pal_core.data import Field
-from pal_core.kernels import Feedback, Sample, Stop
+from pal_core.kernels import Feedback, Proposal, Sample, Stop
 from pal_core.spec import Role
 from pal_core.testing.base import KernelContract
 from pal_core.testing.helpers import check_fits, check_state, copied, same
 
-__all__ = ["GeneratorContract"]
+__all__ = ["GeneratorContract", "samples_of"]
 
-Proposals = list[dict[str, NDArray[Any]]]
+Turn = list[dict[str, NDArray[Any]]]
+"""Samples of one turn, one as a rule."""
+Answer = Feedback | tuple[Feedback, ...]
 
 
 class GeneratorContract(KernelContract):
@@ -72,33 +75,42 @@ class GeneratorContract(KernelContract):
         return (len(sample[twins[0]]), *field.inner)
 
     def walk(
-        self, walker: Any, steps: int, feedback: Feedback | None = None, bootstrap: bool = False
-    ) -> tuple[Proposals, Feedback | None]:
+        self, walker: Any, steps: int, feedback: Answer | None = None, bootstrap: bool = False
+    ) -> tuple[list[Turn], Answer | None]:
         """Copies of the next `steps` proposals, fewer if the walker stops, and the feedback due to the last one.
 
-        `feedback` answers the proposal before; None for a new or restored walker.
+        A proposal is a list of samples, of one where the walker doesn't propose several. `feedback` answers the
+        proposal before; None for a new or restored walker.
         """
-        proposals: Proposals = []
+        proposals: list[Turn] = []
         for _ in range(steps):
             proposal = walker.propose(feedback)
             _spoil(feedback)
             if isinstance(proposal, Stop):
                 break
-            check_fits(proposal, self.interface().produces, f"a proposal of {self.name}")
+            samples = samples_of(proposal)
+            assert samples, "a proposal without any sample"
+            for sample in samples:
+                check_fits(sample, self.interface().produces, f"a proposal of {self.name}")
             if bootstrap:
                 walker.bootstrap()
-            proposals.append(copied(proposal))
-            feedback = self.feedback(copied(proposal))
+            proposals.append([copied(sample) for sample in samples])
+            feedback = self.answer(proposal)
         return proposals, feedback
 
-    def walked(self, index: int = 0, seed: int | None = None, bootstrap: bool = False) -> Proposals:
+    def answer(self, proposal: Any) -> Answer:
+        """Feedback on a proposal: on a sample one, on a sequence as many."""
+        feedbacks = tuple(self.feedback(copied(sample)) for sample in samples_of(proposal))
+        return feedbacks[0] if isinstance(proposal, Mapping | Proposal) else feedbacks
+
+    def walked(self, index: int = 0, seed: int | None = None, bootstrap: bool = False) -> list[Turn]:
         """The first `steps` proposals of a new walker."""
         return self.walk(self.make(index, seed), self.steps, bootstrap=bootstrap)[0]
 
     def test_proposals_have_the_fields_of_the_interface(self) -> None:
         proposals = self.walked()
         assert proposals, "the walker stopped before its first proposal"
-        assert all(_finite(proposal) for proposal in proposals), "a proposal is not finite"
+        assert all(_finite(sample) for turn in proposals for sample in turn), "a proposal is not finite"
 
     def test_same_seed_and_index_give_the_same_walk(self) -> None:
         first, second = self.walked(index=3), self.walked(index=3)
@@ -114,21 +126,20 @@ class GeneratorContract(KernelContract):
     def test_proposals_are_not_overwritten(self) -> None:
         walker = self.make()
         proposal = walker.propose(None)
-        kept = copied(proposal)
-        walker.propose(self.feedback(kept))
-        assert same(proposal, kept), "a later step changed an earlier proposal"
+        kept = [copied(sample) for sample in samples_of(proposal)]
+        walker.propose(self.answer(proposal))
+        assert _equal([samples_of(proposal)], [kept]), "a later step changed an earlier proposal"
 
     def test_goes_on_after_a_prediction_that_is_not_finite(self) -> None:
         walker = self.make()
-        sample = copied(walker.propose(None))
+        proposal = walker.propose(None)
         for _ in range(self.steps):
-            fine = self.feedback(sample)
-            broken = {name: np.full_like(value, np.nan) for name, value in fine.mean.items()}
-            proposal = walker.propose(Feedback(broken, broken, np.nan, trusted=False, selected=True, version=1))
+            answer = self.answer(proposal)
+            broken = _broken(answer) if isinstance(answer, Feedback) else tuple(map(_broken, answer))
+            proposal = walker.propose(broken)
             if isinstance(proposal, Stop):
                 return
-            assert _finite(proposal), "after a NaN prediction the walker proposes NaN"
-            sample = copied(proposal)
+            assert all(map(_finite, samples_of(proposal))), "after a NaN prediction the walker proposes NaN"
 
     def test_bootstrap_samples_fit_and_differ(self) -> None:
         self.needs("bootstrap")
@@ -176,7 +187,7 @@ class GeneratorContract(KernelContract):
         twin.restore(state)
         resumed = self.walk(twin, len(walked) - outstanding)[0]
         assert resumed, "the restored walker stopped at once"
-        assert same(resumed[0], walked[outstanding]), (
+        assert _equal(resumed[:1], walked[outstanding : outstanding + 1]), (
             f"restored after {before} proposals, the walker doesn't repeat the one that was outstanding"
         )
         assert _equal(resumed, walked[outstanding:]), (
@@ -187,16 +198,30 @@ class GeneratorContract(KernelContract):
             assert same(copied(twin.bootstrap()), copied(walker.bootstrap())), "its bootstrap samples differ later on"
 
 
-def _equal(a: Proposals, b: Proposals) -> bool:
-    return len(a) == len(b) and all(same(x, y) for x, y in zip(a, b, strict=True))
+def samples_of(proposal: Any) -> list[Sample]:
+    """Samples of a proposal, one or several."""
+    parts = [proposal] if isinstance(proposal, Mapping | Proposal) else list(proposal)
+    return [part.sample if isinstance(part, Proposal) else part for part in parts]
+
+
+def _equal(a: Sequence[Sequence[Sample]], b: Sequence[Sequence[Sample]]) -> bool:
+    return [len(turn) for turn in a] == [len(turn) for turn in b] and all(
+        same(x, y) for turn, other in zip(a, b, strict=True) for x, y in zip(turn, other, strict=True)
+    )
+
+
+def _broken(feedback: Feedback) -> Feedback:
+    """As of a committee that has gone mad."""
+    nothing = {name: np.full_like(value, np.nan) for name, value in feedback.mean.items()}
+    return Feedback(nothing, nothing, np.nan, trusted=False, selected=True, version=1)
 
 
 def _finite(sample: Sample) -> bool:
     return all(bool(np.isfinite(value).all()) for value in sample.values())
 
 
-def _spoil(feedback: Feedback | None) -> None:
+def _spoil(feedback: Answer | None) -> None:
     """Overwrite feedback that has been answered, as the engine's buffers are."""
-    if feedback is not None:
-        for value in (*feedback.mean.values(), *feedback.std.values()):
+    for one in (feedback,) if isinstance(feedback, Feedback) else feedback or ():
+        for value in (*one.mean.values(), *one.std.values()):
             np.asarray(value)[...] = np.nan

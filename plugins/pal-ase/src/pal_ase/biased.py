@@ -124,10 +124,10 @@ class BiasedWalker(LangevinWalker):
     def _dynamics(self, atoms: Atoms) -> Any:
         return _Stepper(super()._dynamics(atoms), self)
 
-    def _take(self, proposed: Sample, feedback: Feedback) -> str | None:
-        if feedback.trusted:
+    def _take(self, samples: Sequence[Sample], feedbacks: Sequence[Feedback]) -> str | None:
+        if all(feedback.trusted for feedback in feedbacks):
             self._trusted_time = self._present()
-        return super()._take(proposed, feedback)
+        return super()._take(samples, feedbacks)
 
     def _prepare(self, trusted: Sample | None) -> Atoms:
         self.stepping = False

@@ -60,6 +60,22 @@ def pal_kernels() -> Iterable[KernelSpec]:
             frozenset({"bootstrap"}),
         ),
         KernelSpec(
+            "ase.optimize",
+            Role.GENERATOR,
+            "pal_ase.optimise:OptimizeWalker",
+            "pal_ase.search_options:OptimizeOptions",
+            "minimises structures with ASE's optimisers",
+            frozenset({"bootstrap"}),
+        ),
+        KernelSpec(
+            "ase.ts-search",
+            Role.GENERATOR,
+            "pal_ase.transition:TsSearchWalker",
+            "pal_ase.search_options:TsSearchOptions",
+            "finds transition states from guesses or pairs of minima, verifies them and follows them down",
+            frozenset({"bootstrap"}),
+        ),
+        KernelSpec(
             "ase.calculator",
             Role.ORACLE,
             "pal_ase.oracle:CalculatorOracle",

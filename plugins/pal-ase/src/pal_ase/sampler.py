@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, ClassVar
 
 import numpy as np
@@ -172,9 +173,9 @@ class Sampler(Walker):
         samples = self.options.samples
         return samples is not None and self.counts.steps >= samples * (self.counts.runs + 1)
 
-    def _take(self, proposed: Sample, feedback: Feedback) -> str | None:
+    def _take(self, samples: Sequence[Sample], feedbacks: Sequence[Feedback]) -> str | None:
         self.counts.predictions += 1
-        self._trajectory.record(self.counts.predictions, proposed, feedback, self.counts.resets)
+        self._trajectory.record(self.counts.predictions, samples[0], feedbacks[0], self.counts.resets)
         return None
 
     @property

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import abstractmethod
+from collections.abc import Sequence
 from dataclasses import astuple, dataclass
 from typing import Any, ClassVar
 
@@ -11,11 +12,11 @@ from ase import Atoms
 from numpy.typing import NDArray
 from pal_core import rng as streams
 from pal_core.errors import PalError
-from pal_core.kernels import Context, Feedback, Generator, Sample, State, Stop
+from pal_core.kernels import Context, Feedback, Generator, Proposal, Sample, State, Stop
 
 from pal_ase.codec import atoms_to_sample
 from pal_ase.guards import Guards
-from pal_ase.inside_out import Conversation, InsideOutCalculator
+from pal_ase.inside_out import Band, Conversation, InsideOutCalculator
 from pal_ase.jobs import Deal
 from pal_ase.options import WalkerOptions
 from pal_ase.schema import SAMPLE
@@ -71,7 +72,8 @@ class Walker(Generator):
     when there was no trusted prediction since the reset before, or when a guard refuses the very next geometry:
     that frame is not worth a third visit.
 
-    A geometry that a guard refuses is never proposed.
+    A geometry that a guard refuses is never proposed. Several geometries that are asked for together are treated as
+    one: they are trusted when all are, and any of them may lead to a reset. Their anchor counts as a trusted frame.
     """
 
     kernel: ClassVar[str]
@@ -86,7 +88,9 @@ class Walker(Generator):
         self.trusted: Sample | None = None
         self._bootstrap_rng = context.rng("bootstrap")
         self._talk: Conversation | None = None
-        self._pending: Sample | None = None
+        self._pending: Sample | tuple[Proposal, ...] | None = None
+        self._anchor: int | None = None
+        self._lenient = False
         path = context.directory / "trajectories" / f"walker-{context.index:03d}.extxyz"
         self._trajectory = Trajectory(path, options.trajectory)
         self._guards = self._new_guards()
@@ -129,27 +133,31 @@ class Walker(Generator):
         o = self.options
         return Guards(o.closest, o.isolated, o.spread, self._hot(), self.start)
 
-    def propose(self, feedback: Feedback | None) -> Sample | Stop:
-        """Next geometry, after the ASE code has had the prediction for the last one."""
+    def propose(self, feedback: Feedback | Sequence[Feedback] | None) -> Sample | tuple[Proposal, ...] | Stop:
+        """Next geometry or geometries, after the ASE code has had the prediction for the last ones."""
         if feedback is None:
             return self._pending if self._pending is not None else self._settle(self._begin())
         talk, proposed = self._talk, self._pending
         if talk is None or proposed is None:
             raise RuntimeError(f"{self.kernel}: propose() was given feedback although nothing had been proposed")
-        problem = self._take(proposed, feedback)
+        samples = [p.sample for p in proposed] if isinstance(proposed, tuple) else [proposed]
+        problem = self._take(samples, [feedback] if isinstance(feedback, Feedback) else feedback)
         return self._settle(talk.answer(feedback) if problem is None else self._reset(problem))
 
-    def _take(self, proposed: Sample, feedback: Feedback) -> str | None:
-        """Count and record a prediction; why it can't be passed on, or None."""
+    def _take(self, samples: Sequence[Sample], feedbacks: Sequence[Feedback]) -> str | None:
+        """Count and record the predictions of one turn; why they can't be passed on, or None."""
         counts = self.counts
-        counts.predictions += 1
         counts.since_reset += 1
-        self._trajectory.record(counts.predictions, proposed, feedback, counts.resets)
-        bad = [name for name in self._needed if not np.isfinite(feedback.mean[name]).all()]
+        for sample, found in zip(samples, feedbacks, strict=True):
+            counts.predictions += 1
+            self._trajectory.record(counts.predictions, sample, found, counts.resets)
+        bad = [name for name in self._needed if not all(np.isfinite(f.mean[name]).all() for f in feedbacks)]
         if bad:
             return f"predicted {' and '.join(bad)} not finite"
-        if feedback.trusted:
-            self.trusted = proposed
+        if self._lenient:
+            return None
+        if all(f.trusted for f in feedbacks):
+            self.trusted = self.trusted if self._anchor is None else samples[self._anchor]
             counts.untrusted = counts.relapses = 0
             return None
         counts.untrusted += 1
@@ -159,32 +167,43 @@ class Walker(Generator):
     def _needed(self) -> tuple[str, ...]:
         return tuple(self.options.interface().consumes)
 
-    def _settle(self, atoms: Atoms | None) -> Sample | Stop:
+    def _settle(self, asked: Atoms | Band | None) -> Sample | tuple[Proposal, ...] | Stop:
         """Turn what the ASE code asks for into a proposal; reset and run it again as often as needed."""
         problem = None
         for _ in range(_TRIES):
-            if atoms is None:
+            if asked is None:
                 self._pending = None
                 stop = self._returned()
                 if stop is not None:
                     return stop
-                atoms = self._begin()
+                asked = self._begin()
                 continue
-            problem = self._guards.judge(atoms)
+            images = asked.images if isinstance(asked, Band) else (asked,)
+            problem = next(filter(None, map(self._guards.judge, images)), None)
             if problem is None:
-                self._pending = atoms_to_sample(atoms)
-                return self._pending
-            atoms = self._reset(problem)
+                return self._pend(asked)
+            asked = self._reset(problem)
         raise PalError(
             f"{self.kernel}: walker {self.context.index} found no acceptable geometry in {_TRIES} tries",
             f"the last problem was: {problem}",
         )
 
-    def _reset(self, problem: str) -> Atoms | None:
+    def _pend(self, asked: Atoms | Band) -> Sample | tuple[Proposal, ...]:
+        self._lenient = isinstance(asked, Band) and asked.lenient
+        if isinstance(asked, Band):
+            self._anchor = asked.anchor
+            pairs = zip(asked.images, asked.label, strict=True)
+            self._pending = tuple(Proposal(atoms_to_sample(image), label) for image, label in pairs)
+        else:
+            self._anchor = 0
+            self._pending = atoms_to_sample(asked)
+        return self._pending
+
+    def _reset(self, problem: str) -> Atoms | Band | None:
         counts = self.counts
         hopeless = problem is not _IMPATIENT and counts.resets > 0 and counts.since_reset <= 1
         if counts.relapses or hopeless:
-            self.trusted = None
+            self._forget()
         counts.untrusted = counts.since_reset = 0
         counts.resets += 1
         counts.relapses += 1
@@ -197,7 +216,11 @@ class Walker(Generator):
         self.give_up()
         return self._begin(self.trusted)
 
-    def _begin(self, trusted: Sample | None = None) -> Atoms | None:
+    def _forget(self) -> None:
+        """Begin at the start structure next time."""
+        self.trusted = None
+
+    def _begin(self, trusted: Sample | None = None) -> Atoms | Band | None:
         """Start the ASE code; the first geometry that it asks for, or None without a job."""
         if self.deal.over(self.counts.runs):
             return None
@@ -220,12 +243,17 @@ class Walker(Generator):
         if talk is not None:
             talk.close()
 
+    @property
+    def _bootstrap_starts(self) -> Sequence[Atoms]:
+        """Structures that bootstrap samples lie around."""
+        return self.structures
+
     def bootstrap(self) -> Sample:
         """A start structure with random displacements."""
         rng = self._bootstrap_rng
         problem = None
         for _ in range(_TRIES):
-            start = self.structures[rng.integers(len(self.structures))]
+            start = self._bootstrap_starts[int(rng.integers(len(self._bootstrap_starts)))]
             atoms = displaced(start, self.options.rattle * rng.choice(_AMPLITUDES), rng)
             problem = Guards(self.options.closest, self.options.isolated, 0.0, 0.0, start).judge(atoms)
             if problem is None:
