@@ -39,7 +39,8 @@ def radical(atoms: Atoms, carrier: int) -> Atoms:
 def grown(atoms: Atoms, carrier: int, group: str, root: int = 0) -> Atoms:
     """Replace a hydrogen of `carrier` by a group: a molecule of ASE's collection without a hydrogen of `root`.
 
-    The group is turned about the new bond to where it has most room. Its atoms come last.
+    The group is turned about the new bond to where it has most room. Hydrogens are numbered last, other atoms keep
+    their order and those of the group follow.
     """
     other = molecule(group)
     lost, gone = hydrogens(atoms, carrier)[0], hydrogens(other, root)[0]
@@ -47,7 +48,8 @@ def grown(atoms: Atoms, carrier: int, group: str, root: int = 0) -> Atoms:
     length = covalent_radii[atoms.numbers[carrier]] + covalent_radii[other.numbers[root]]
     _face(other, root, gone, axis, atoms.positions[carrier] + length * axis)
     best = _roomiest(_without(atoms, lost), _without(other, gone), axis, atoms.positions[carrier])
-    return _without(atoms, lost) + best
+    whole = _without(atoms, lost) + best
+    return whole[np.argsort(whole.numbers == 1, kind="stable")]
 
 
 def encounter(first: Atoms, donor: int, second: Atoms, acceptor: int, lengths: tuple[float, float]) -> Atoms:

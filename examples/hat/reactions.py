@@ -27,6 +27,7 @@ MOLECULES: dict[str, Callable[[], Atoms]] = {
     "pentane": lambda: grown(molecule("trans-butane"), 3, "CH4"),
     "hexane": lambda: grown(grown(molecule("trans-butane"), 3, "CH4"), 0, "CH4"),
     "butanol": lambda: grown(molecule("C3H8"), 1, "CH3OH"),
+    "pentanol": lambda: grown(grown(molecule("C3H8"), 1, "CH3OH"), 2, "CH4"),
 }
 
 
@@ -39,6 +40,8 @@ class Reaction:
     name : str
     seen : bool
         Whether runs may train on it.
+    early : float
+        By how much the hydrogen is nearer to the donor, Å: the more exothermic, the earlier.
     guess : Atoms
         ``info["transfer"]`` is donor, hydrogen, acceptor.
     reactants, products : tuple of Atoms
@@ -47,6 +50,7 @@ class Reaction:
 
     name: str
     seen: bool
+    early: float
     guess: Atoms
     reactants: tuple[Atoms, ...]
     products: tuple[Atoms, ...]
@@ -57,44 +61,51 @@ class Reaction:
         return donor, hydrogen, acceptor
 
     @cached_property
-    def lengths(self) -> tuple[float, float]:
-        """Distances of the hydrogen from donor and acceptor in a guess, Å."""
-        donor, _, acceptor = self.transfer
-        return _REACH[int(self.guess.numbers[donor])], _REACH[int(self.guess.numbers[acceptor])]
+    def springs(self) -> list[tuple[int, int, float]]:
+        """Pairs of atoms and their distances in Å that make a guess of the transition state."""
+        donor, hydrogen, acceptor = self.transfer
+        reach = [_REACH[int(self.guess.numbers[k])] for k in (donor, acceptor)]
+        return [(donor, hydrogen, reach[0] - self.early), (hydrogen, acceptor, reach[1] + self.early)]
 
 
-def between(name: str, donor: tuple[str, int], acceptor: tuple[str, int], *, seen: bool) -> Reaction:
+def between(name: str, donor: tuple[str, int], acceptor: tuple[str, int], *, seen: bool, early: float = 0.0) -> Reaction:
     """X-H + Y -> X + H-Y: the molecules X-H and Y-H with their atoms X and Y."""
     first, second = MOLECULES[donor[0]](), MOLECULES[acceptor[0]]()
     lengths = _REACH[int(first.numbers[donor[1]])], _REACH[int(second.numbers[acceptor[1]])]
     guess = encounter(first, donor[1], second, acceptor[1], lengths)
-    reactants = (first, radical(second, acceptor[1]))
-    return Reaction(name, seen, guess, reactants, (radical(first, donor[1]), second))
+    reactants = (first, _shaken(radical(second, acceptor[1])))
+    return Reaction(name, seen, early, _shaken(guess), reactants, (_shaken(radical(first, donor[1])), second))
 
 
-def within(name: str, parent: str, donor: int, acceptor: int, *, seen: bool) -> Reaction:
+def within(name: str, parent: str, donor: int, acceptor: int, *, seen: bool, early: float = 0.0) -> Reaction:
     """A transfer within the radical that lacks a hydrogen of `acceptor`; the atoms are numbered as in the parent."""
     whole = MOLECULES[parent]()
     lost = hydrogens(whole, acceptor)[0]
     start = radical(whole, acceptor)
     donor, acceptor = donor - int(lost < donor), acceptor - int(lost < acceptor)
     guess = folded(start, donor, acceptor, np.random.default_rng(1))
-    return Reaction(name, seen, guess, (start,), (radical(whole, donor),))
+    return Reaction(name, seen, early, guess, (_shaken(start),), (_shaken(radical(whole, donor)),))
+
+
+def _shaken(atoms: Atoms) -> Atoms:
+    """Out of symmetries that would hold an optimiser on a saddle; the same every time."""
+    atoms.rattle(0.02, seed=len(atoms))
+    return atoms
 
 
 REACTIONS = (
     between("methyl + methane", ("methane", 0), ("methane", 0), seen=True),
-    between("methyl + ethane", ("ethane", 0), ("methane", 0), seen=True),
-    between("methyl + propane", ("propane", 0), ("methane", 0), seen=True),
-    between("methyl + methanol", ("methanol", 0), ("methane", 0), seen=True),
-    between("methyl + methylamine", ("methylamine", 0), ("methane", 0), seen=True),
-    between("methyl + glycine", ("glycine", 0), ("methane", 0), seen=True),
-    between("methoxy + methane", ("methane", 0), ("methanol", 1), seen=True),
-    within("1-pentyl, 1,5-shift", "pentane", 0, 13, seen=True),
-    within("1-butoxy, 1,5-shift", "butanol", 2, 11, seen=True),
+    between("methyl + ethane", ("ethane", 0), ("methane", 0), seen=True, early=0.12),
+    between("2-propyl + propane", ("propane", 0), ("propane", 0), seen=True),
+    between("hydroxymethyl + methanol", ("methanol", 0), ("methanol", 0), seen=True),
+    between("aminomethyl + methylamine", ("methylamine", 0), ("methylamine", 0), seen=True),
+    between("glycyl + glycine", ("glycine", 0), ("glycine", 0), seen=True),
+    within("1-pentyl, 1,5-shift", "pentane", 0, 4, seen=True),
+    within("1-butoxy, 1,5-shift", "butanol", 2, 4, seen=True),
     between("ethyl + ethane", ("ethane", 0), ("ethane", 0), seen=False),
-    between("ethyl + methanol", ("methanol", 0), ("ethane", 0), seen=False),
-    between("methyl + alanine", ("alanine", 1), ("methane", 0), seen=False),
-    between("methoxy + ethane", ("ethane", 0), ("methanol", 1), seen=False),
-    within("1-hexyl, 1,5-shift", "hexane", 3, 16, seen=False),
+    between("1-propyl + propane", ("propane", 1), ("propane", 1), seen=False),
+    between("ethyl + methanol", ("methanol", 0), ("ethane", 0), seen=False, early=0.12),
+    between("glycyl + alanine", ("alanine", 1), ("glycine", 0), seen=False),
+    within("1-hexyl, 1,5-shift", "hexane", 3, 5, seen=False),
+    within("1-pentoxy, 1,5-shift", "pentanol", 2, 4, seen=False),
 )
