@@ -68,7 +68,9 @@ class Reaction:
         return [(donor, hydrogen, reach[0] - self.early), (hydrogen, acceptor, reach[1] + self.early)]
 
 
-def between(name: str, donor: tuple[str, int], acceptor: tuple[str, int], *, seen: bool, early: float = 0.0) -> Reaction:
+def between(
+    name: str, donor: tuple[str, int], acceptor: tuple[str, int], *, seen: bool, early: float = 0.0
+) -> Reaction:
     """X-H + Y -> X + H-Y: the molecules X-H and Y-H with their atoms X and Y."""
     first, second = MOLECULES[donor[0]](), MOLECULES[acceptor[0]]()
     lengths = _REACH[int(first.numbers[donor[1]])], _REACH[int(second.numbers[acceptor[1]])]

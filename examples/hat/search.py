@@ -150,7 +150,8 @@ def _step(matrix: Array, gradient: Array, free: Array) -> Array:
 
 def _moves(values: Array, slope: Array, which: int) -> Array:
     """Steps along eigenvectors: all uphill with the highest eigenvalue (-1) of the rational function's matrix, all
-    downhill with the lowest (0)."""
+    downhill with the lowest (0).
+    """
     bordered = np.diag(np.append(values, 0.0))
     bordered[-1, :-1] = bordered[:-1, -1] = slope
     shift = np.linalg.eigvalsh(bordered)[which]

@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from pathlib import Path
 
 import numpy as np
 from ase import Atoms
 from numpy.typing import NDArray
+
 from pal_ase.codec import atoms_to_batch, atoms_to_sample
 from pal_core.data import Committee
 from pal_core.kernels import Context, Model, Oracle
-from pal_core.plugins.host import PluginHost
-from pal_core.settings.load import load
+from pal_core.settings.load import Loaded
 
 __all__ = ["CommitteeSurface", "OracleSurface", "oracle_of"]
 
@@ -49,11 +48,10 @@ class CommitteeSurface:
         return answers
 
 
-def oracle_of(settings: Path) -> Oracle:
-    """The oracle that a settings file names, in this process."""
-    loaded = load(settings, PluginHost.discover())
+def oracle_of(loaded: Loaded) -> Oracle:
+    """The oracle of a settings file, in this process."""
     if loaded.oracle is None:
-        raise SystemExit(f"{settings} has no [oracle]")
+        raise SystemExit(f"{loaded.path} has no [oracle]")
     made = loaded.oracle.load()(loaded.oracle.options, Context("oracle", directory=loaded.directory))
     assert isinstance(made, Oracle)
     return made

@@ -31,9 +31,9 @@ def transfer(
         _place(atoms, rng)
     atoms.positions += rattle * rng.standard_normal(atoms.positions.shape)
     MaxwellBoltzmannDistribution(atoms, temperature_K=temperature, rng=rng)
-    Langevin(
-        atoms, 0.5 * units.fs, temperature_K=temperature, friction=0.02 / units.fs, rng=rng, fixcm=False
-    ).run(steps)
+    Langevin(atoms, 0.5 * units.fs, temperature_K=temperature, friction=0.02 / units.fs, rng=rng, fixcm=False).run(
+        steps
+    )
 
 
 def _place(atoms: Atoms, rng: np.random.Generator) -> None:
