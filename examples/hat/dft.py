@@ -37,6 +37,7 @@ class PySCF(Calculator):
     }
 
     def calculate(self, atoms=None, properties=("energy",), system_changes=all_changes) -> None:
+        """Energy and forces; the exchange-correlation grid moves with the atoms."""
         from pyscf import dft, gto
 
         super().calculate(atoms, properties, system_changes)

@@ -57,6 +57,7 @@ class Reaction:
 
     @property
     def transfer(self) -> tuple[int, int, int]:
+        """Donor, hydrogen, acceptor."""
         donor, hydrogen, acceptor = self.guess.info["transfer"]
         return donor, hydrogen, acceptor
 

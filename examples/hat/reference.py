@@ -39,8 +39,7 @@ def _write(stem: Path, result: Barrier, loaded: Loaded) -> None:
     stem.parent.mkdir(parents=True, exist_ok=True)
     ase.io.write(stem.with_suffix(".extxyz"), [result.state, *result.minima])
     # The record last: it says that all is there.
-    oracle = str(loaded.settings.oracle.kernel) if loaded.settings.oracle else ""
-    stem.with_suffix(".json").write_text(json.dumps({"oracle": oracle} | result.record(), indent=1))
+    stem.with_suffix(".json").write_text(json.dumps({"oracle": _oracle(loaded)} | result.record(), indent=1))
 
 
 def _read(stem: Path) -> Barrier:
@@ -51,12 +50,16 @@ def _read(stem: Path) -> Barrier:
 
 
 def _digest(loaded: Loaded, reaction: Reaction) -> str:
-    assert loaded.settings.oracle is not None
-    assert loaded.oracle is not None
-    parts = [loaded.settings.oracle.kernel, loaded.oracle.options.model_dump_json(), str(reaction.springs)]
+    parts = [_oracle(loaded), str(reaction.springs)]
     frames = [reaction.guess, *reaction.reactants, *reaction.products]
     parts += [f"{atoms.symbols} {atoms.positions.round(4).tolist()}" for atoms in frames]
     return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:10]
+
+
+def _oracle(loaded: Loaded) -> str:
+    """Kernel and options."""
+    kernel = loaded.oracle
+    return "" if kernel is None else f"{kernel.spec.name} {kernel.options.model_dump_json()}"
 
 
 def _slug(name: str) -> str:

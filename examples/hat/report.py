@@ -58,7 +58,7 @@ def _row(found: Barrier, wanted: Barrier) -> dict[str, Any]:
 
 
 def _errors(found: Sequence[Barrier], wanted: Sequence[Barrier], seen: bool) -> dict[str, Any]:
-    """Mean absolute errors in kcal/mol; a search that ended elsewhere counts as lost, not as an error of its barrier."""
+    """Mean absolute errors in kcal/mol; a search that ended elsewhere counts as lost."""
     pairs = [(f, w) for f, w in zip(found, wanted, strict=True) if f.seen is seen]
     sound = [(f, w) for f, w in pairs if f.sound]
     return {
@@ -106,9 +106,7 @@ def _draw(curve: Sequence[dict[str, Any]], path: Path) -> None:
     for kind, style in (("seen", "s--"), ("unseen", "o-")):
         axes.semilogy(labels, [point[kind] for point in curve], style, label=f"barriers, {kind}")
     axes.axhline(1.0, color="0.6", linewidth=0.8)
-    axes.set(
-        xlabel="labels", ylabel="kcal/mol (mean absolute)", title="Hydrogen transfer: committee against its oracle"
-    )
+    axes.set(xlabel="labels", ylabel="kcal/mol (mean absolute)", title="Hydrogen transfer: committee against oracle")
     axes.grid(visible=True, which="both", alpha=0.3)
     axes.legend()
     figure.savefig(path, dpi=150)
@@ -124,8 +122,8 @@ def _print(rows: Sequence[dict[str, Any]], errors: dict[str, Any], curve: Sequen
         print(f"{row['name']:28s}{'seen' if row['seen'] else 'unseen':8s}{numbers}  {modes}{lost}")
     for kind, e in errors.items():
         print(
-            f"{kind}: barriers off by {e['barrier']:.2f} kcal/mol, reaction energies by {e['energy']:.2f} (mean absolute, "
-            f"{e['reactions']} reactions, {e['lost']} not found)"
+            f"{kind}: barriers off by {e['barrier']:.2f} kcal/mol, reaction energies by {e['energy']:.2f} (mean "
+            f"absolute, {e['reactions']} reactions, {e['lost']} not found)"
         )
     for point in curve:
         print(

@@ -1,4 +1,4 @@
-"""Start structures of the walkers: guesses of transition states of the seen reactions, and what they begin and end with.
+"""Start structures of the walkers: guesses of the seen transition states, and what they begin and end with.
 
 Relaxed on the oracle with the hydrogen held between donor and acceptor: a guess, no transition state.
 """

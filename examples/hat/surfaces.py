@@ -26,6 +26,7 @@ class OracleSurface:
         self.calls = 0
 
     def __call__(self, images: list[Atoms]) -> list[Answer]:
+        """Energies and forces."""
         self.calls += len(images)
         labels = [self._oracle.label(atoms_to_sample(image)) for image in images]
         return [(float(label["energy"]), np.array(label["forces"])) for label in labels]
@@ -40,6 +41,7 @@ class CommitteeSurface:
         self._models = models
 
     def __call__(self, images: list[Atoms]) -> list[Answer]:
+        """Energies and forces, many structures at a time."""
         answers: list[Answer] = []
         for start in range(0, len(images), self.PIECE):
             batch = atoms_to_batch(images[start : start + self.PIECE])
@@ -52,6 +54,5 @@ def oracle_of(loaded: Loaded) -> Oracle:
     """The oracle of a settings file, in this process."""
     if loaded.oracle is None:
         raise SystemExit(f"{loaded.path} has no [oracle]")
-    made = loaded.oracle.load()(loaded.oracle.options, Context("oracle", directory=loaded.directory))
-    assert isinstance(made, Oracle)
+    made: Oracle = loaded.oracle.load()(loaded.oracle.options, Context("oracle", directory=loaded.directory))
     return made
