@@ -1,7 +1,6 @@
 """The HAT application from nothing: the oracle's own barriers, the run, the committee's barriers, a picture.
 
     python hat.py hat-xtb-mace.toml [--fresh] [--small]
-    python hat.py hat-xtb-mace.toml --structures        # make structures/seen.extxyz anew
 
 Everything is written to the run directory: ``report.json`` and ``transition-states.extxyz`` (what the committee's own
 searches have found, beside the oracle's), ``learning.png``. The oracle's barriers are computed once and kept in
@@ -20,34 +19,25 @@ from pathlib import Path
 from reactions import REACTIONS, Reaction
 from reference import reference
 from report import report
-from smaller import smaller
-from structures import write_starts
-from surfaces import OracleSurface, oracle_of
+from smaller import SMALLEST, smaller
 
 from pal_core.plugins.host import PluginHost
 from pal_core.settings.load import Loaded, load
 
 HERE = Path(__file__).parent
-STRUCTURES = HERE / "structures" / "seen.extxyz"
 WITHIN = 2.0
 """Mean absolute error of the unseen barriers that the example must reach, kcal/mol."""
-SMALL = ("methyl + methane", "ethyl + ethane")
-"""Reactions that a small run is judged by: one seen, one not."""
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("settings", type=Path)
     parser.add_argument("--fresh", action="store_true", help="remove what an earlier run has left, then begin anew")
-    parser.add_argument("--small", action="store_true", help="few labels and reactions, a minute or two: a trial")
-    parser.add_argument("--structures", action="store_true", help="only make the walkers' start structures anew")
+    parser.add_argument("--small", action="store_true", help="few labels, one reaction: a trial that takes a minute")
     choice = parser.parse_args()
     settings = smaller(choice.settings, HERE / "runs" / "small") if choice.small else choice.settings
     loaded = load(settings, PluginHost.discover())
-    if choice.structures:
-        write_starts(STRUCTURES, [r for r in REACTIONS if r.seen], OracleSurface(oracle_of(loaded)))
-        return
-    reactions = [r for r in REACTIONS if r.name in SMALL] if choice.small else list(REACTIONS)
+    reactions = [r for r in REACTIONS if r.name == SMALLEST] if choice.small else list(REACTIONS)
     if choice.fresh:
         shutil.rmtree(loaded.directory, ignore_errors=True)
     error = whole(settings, loaded, reactions)

@@ -6,6 +6,8 @@ import copy
 from pathlib import Path
 from typing import Any
 
+import ase.io
+
 from pal_core.cli.toml_text import toml_key, toml_value
 from pal_core.reading import parse_toml
 
@@ -19,6 +21,9 @@ CHANGES: dict[str, dict[str, Any]] = {
     "stop": {"labels": 40},
 }
 """What any of the settings files gets."""
+COARSE = {"xc": "lda,vwn", "basis": "sto-3g", "grid": 1}
+"""What DFT becomes."""
+SMALLEST = "methyl + methane"
 
 
 def smaller(settings: Path, folder: Path) -> Path:
@@ -30,13 +35,22 @@ def smaller(settings: Path, folder: Path) -> Path:
     tables["run"]["directory"] = str(folder.resolve() / settings.stem)
     for key in ("structure", "function"):
         tables["generator"]["options"][key] = str(settings.parent.resolve() / tables["generator"]["options"][key])
-    calculator = tables["oracle"].get("options", {}).get("calculator")
-    if calculator:
-        tables["oracle"]["options"]["calculator"] = str(settings.parent.resolve() / calculator)
+    oracle = tables["oracle"].get("options", {})
+    if "calculator" in oracle:
+        oracle["calculator"] = str(settings.parent.resolve() / oracle["calculator"])
+        oracle["parameters"] |= COARSE
     folder.mkdir(parents=True, exist_ok=True)
+    tables["generator"]["options"]["structure"] = _fewer(tables["generator"]["options"]["structure"], folder)
     small = folder / settings.name
     small.write_text("\n".join(_lines(tables)) + "\n", encoding="utf-8")
     return small
+
+
+def _fewer(structures: str, folder: Path) -> str:
+    """The structures of the smallest reaction."""
+    frames = [atoms for atoms in ase.io.read(structures, index=":") if atoms.info["name"].endswith(SMALLEST)]
+    ase.io.write(folder / "seen.extxyz", frames)
+    return str(folder.resolve() / "seen.extxyz")
 
 
 def _lines(tables: dict[str, Any]) -> list[str]:

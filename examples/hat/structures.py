@@ -1,6 +1,8 @@
 """Start structures of the walkers: guesses of the seen transition states, and what they begin and end with.
 
-Relaxed on the oracle with the hydrogen held between donor and acceptor: a guess, no transition state.
+    python structures.py        # writes structures/seen.extxyz anew
+
+Relaxed with GFN2-xTB, the hydrogen held between donor and acceptor: a guess, no transition state.
 """
 
 from __future__ import annotations
@@ -11,22 +13,28 @@ from pathlib import Path
 import ase.io
 from ase import Atoms
 from molecules import bonded
-from reactions import Reaction
+from reactions import REACTIONS, Reaction
 from search import Surface, relaxed
+from surfaces import OracleSurface
 
 from pal_ase.codec import lowest_multiplicity
+from pal_core.kernels import Context
+from pal_xtb.options import TbliteOptions
+from pal_xtb.oracle import Gfn2
 
-__all__ = ["write_starts"]
+__all__ = ["starts"]
+
+FILE = Path(__file__).parent / "structures" / "seen.extxyz"
 
 
-def write_starts(path: Path, reactions: Sequence[Reaction], surface: Surface) -> None:
-    """Write the start structures of these reactions to an extxyz file."""
-    path.parent.mkdir(exist_ok=True)
-    frames = starts(reactions, surface)
+def main() -> None:
+    surface = OracleSurface(Gfn2(TbliteOptions(), Context("oracle")))
+    frames = starts([r for r in REACTIONS if r.seen], surface)
     for atoms in frames:
         atoms.positions = atoms.positions.round(4)
-    ase.io.write(path, frames)
-    print(f"{len(frames)} start structures in {path}")
+    FILE.parent.mkdir(exist_ok=True)
+    ase.io.write(FILE, frames)
+    print(f"{len(frames)} start structures in {FILE}, {surface.calls} calls of the oracle")
 
 
 def starts(reactions: Sequence[Reaction], surface: Surface) -> list[Atoms]:
@@ -60,3 +68,7 @@ def _fingerprint(atoms: Atoms) -> str:
     near = bonded(atoms)
     kinds = sorted(f"{atom.symbol}{atoms[near[atom.index]].symbols.formula:hill}" for atom in atoms)
     return " ".join(kinds)
+
+
+if __name__ == "__main__":
+    main()
