@@ -29,12 +29,13 @@ def report(settings: Path, reactions: Sequence[Reaction], wanted: Sequence[Barri
     Returns
     -------
     float
-        kcal/mol, of the searches; infinite if one of an unseen reaction has not ended in a transition state.
+        kcal/mol, of the searches (of the seen ones if there are no others); infinite if one has not ended in a
+        transition state of its transfer.
     """
     result = open_run(settings)
     found = [barrier(reaction, CommitteeSurface(result.models())) for reaction in reactions]
     curve = _curve(result, wanted)
-    errors = {kind: _errors(found, wanted, seen) for kind, seen in (("seen", True), ("unseen", False))}
+    errors = {kind: _errors(found, wanted, seen) for kind, seen in _kinds(wanted)}
     rows = [_row(f, w) for f, w in zip(found, wanted, strict=True)]
     text = json.dumps({"reactions": rows, "errors": errors, "curve": curve}, indent=1)
     (result.directory / "report.json").write_text(text)
@@ -44,8 +45,13 @@ def report(settings: Path, reactions: Sequence[Reaction], wanted: Sequence[Barri
     ase.io.write(result.directory / "transition-states.extxyz", states)
     _draw(curve, result.directory / "learning.png")
     _print(rows, errors, curve)
-    unseen = errors["unseen"]
-    return float(unseen["barrier"]) if unseen["lost"] == 0 else float("inf")
+    last = errors.get("unseen", errors.get("seen", {}))
+    return float(last["barrier"]) if last["lost"] == 0 else float("inf")
+
+
+def _kinds(wanted: Sequence[Barrier]) -> list[tuple[str, bool]]:
+    """Seen and unseen, if there are such reactions."""
+    return [(kind, seen) for kind, seen in (("seen", True), ("unseen", False)) if any(w.seen is seen for w in wanted)]
 
 
 def _row(found: Barrier, wanted: Barrier) -> dict[str, Any]:
@@ -76,7 +82,7 @@ def _curve(result: Result, wanted: Sequence[Barrier]) -> list[dict[str, Any]]:
         surface = CommitteeSurface(result.models(number))
         off = [(w.seen, *_at(surface, w)) for w in wanted]
         point: dict[str, Any] = {"round": number, "labels": labels[number]}
-        for kind, seen in (("seen", True), ("unseen", False)):
+        for kind, seen in _kinds(wanted):
             point[kind] = _mean([barrier for s, barrier, _ in off if s is seen])
             point[f"{kind}_energy"] = _mean([energy for s, _, energy in off if s is seen])
         points.append(point)
@@ -104,6 +110,8 @@ def _draw(curve: Sequence[dict[str, Any]], path: Path) -> None:
     labels = [point["labels"] for point in curve]
     figure, axes = plt.subplots(figsize=(6, 3.6), layout="constrained")
     for kind, style in (("seen", "s--"), ("unseen", "o-")):
+        if kind not in curve[0]:
+            continue
         axes.semilogy(labels, [point[kind] for point in curve], style, label=f"barriers, {kind}")
     axes.axhline(1.0, color="0.6", linewidth=0.8)
     axes.set(xlabel="labels", ylabel="kcal/mol (mean absolute)", title="Hydrogen transfer: committee against oracle")
@@ -126,7 +134,7 @@ def _print(rows: Sequence[dict[str, Any]], errors: dict[str, Any], curve: Sequen
             f"absolute, {e['reactions']} reactions, {e['lost']} not found)"
         )
     for point in curve:
+        off = ", ".join(f"{point[kind]:.2f} ({kind})" for kind in errors)
         print(
-            f"round {point['round']}, {point['labels']} labels: at the oracle's stationary points barriers off by "
-            f"{point['seen']:.2f} (seen), {point['unseen']:.2f} (unseen)"
+            f"round {point['round']}, {point['labels']} labels: at the oracle's stationary points barriers off by {off}"
         )
