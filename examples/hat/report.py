@@ -46,7 +46,7 @@ def report(settings: Path, reactions: Sequence[Reaction], wanted: Sequence[Barri
     _draw(curve, result.directory / "learning.png")
     _print(rows, errors, curve)
     last = errors.get("unseen", errors.get("seen", {}))
-    return float(last["barrier"]) if last["lost"] == 0 else float("inf")
+    return float("inf") if last["lost"] or last["barrier"] is None else float(last["barrier"])
 
 
 def _kinds(wanted: Sequence[Barrier]) -> list[tuple[str, bool]]:
@@ -96,8 +96,9 @@ def _at(surface: Surface, wanted: Barrier) -> tuple[float, float]:
     return top - ground - wanted.barrier, end - ground - wanted.energy
 
 
-def _mean(differences: Sequence[float]) -> float:
-    return float(np.abs(differences).mean()) if len(differences) else float("nan")
+def _mean(differences: Sequence[float]) -> float | None:
+    """Mean absolute value; None of nothing."""
+    return float(np.abs(differences).mean()) if differences else None
 
 
 def _draw(curve: Sequence[dict[str, Any]], path: Path) -> None:
@@ -129,8 +130,9 @@ def _print(rows: Sequence[dict[str, Any]], errors: dict[str, Any], curve: Sequen
         lost = "" if row["sound"] else "  not a transition state of the transfer"
         print(f"{row['name']:28s}{'seen' if row['seen'] else 'unseen':8s}{numbers}  {modes}{lost}")
     for kind, e in errors.items():
+        barriers = "unknown" if e["barrier"] is None else f"{e['barrier']:.2f} kcal/mol"
         print(
-            f"{kind}: barriers off by {e['barrier']:.2f} kcal/mol, reaction energies by {e['energy']:.2f} (mean "
+            f"{kind}: barriers off by {barriers}, reaction energies by {e['energy']:.2f} (mean "
             f"absolute, {e['reactions']} reactions, {e['lost']} not found)"
         )
     for point in curve:

@@ -21,7 +21,7 @@ CHANGES: dict[str, dict[str, Any]] = {
     "stop": {"labels": 40},
 }
 """What any of the settings files gets."""
-COARSE = {"xc": "lda,vwn", "basis": "sto-3g", "grid": 1}
+COARSE = {"xc": "lda,vwn", "basis": "sto-3g", "grid": 0}
 """What DFT becomes."""
 SMALLEST = "methyl + methane"
 
@@ -31,7 +31,8 @@ def smaller(settings: Path, folder: Path) -> Path:
     tables = copy.deepcopy(parse_toml(settings.read_text(encoding="utf-8")))
     for table, changes in CHANGES.items():
         tables[table] |= changes
-    tables["model"]["options"] |= {"features": 16}
+    if "features" in tables["model"]["options"]:
+        tables["model"]["options"]["features"] = 16
     tables["run"]["directory"] = str(folder.resolve() / settings.stem)
     for key in ("structure", "function"):
         tables["generator"]["options"][key] = str(settings.parent.resolve() / tables["generator"]["options"][key])
