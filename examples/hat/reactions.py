@@ -1,0 +1,115 @@
+"""The hydrogen transfers of this example: what takes part, where the hydrogen sits, and which are never trained on."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+from ase import Atoms
+from ase.build import molecule
+from molecules import encounter, folded, grown, hydrogens, radical
+
+__all__ = ["REACTIONS", "Reaction", "between", "within"]
+
+_REACH = {6: 1.35, 7: 1.3, 8: 1.25}
+"""Distance in Å of the travelling hydrogen from a carbon and from an oxygen in a guess."""
+
+MOLECULES: dict[str, Callable[[], Atoms]] = {
+    "methane": lambda: molecule("CH4"),
+    "ethane": lambda: molecule("C2H6"),
+    "propane": lambda: molecule("C3H8"),
+    "methanol": lambda: molecule("CH3OH"),
+    "methylamine": lambda: molecule("H3CNH2"),
+    "glycine": lambda: grown(molecule("H3CNH2"), 0, "HCOOH", 1),
+    "alanine": lambda: grown(molecule("CH3CH2NH2"), 1, "HCOOH", 1),
+    "pentane": lambda: grown(molecule("trans-butane"), 3, "CH4"),
+    "hexane": lambda: grown(grown(molecule("trans-butane"), 3, "CH4"), 0, "CH4"),
+    "butanol": lambda: grown(molecule("C3H8"), 1, "CH3OH"),
+    "pentanol": lambda: grown(grown(molecule("C3H8"), 1, "CH3OH"), 2, "CH4"),
+}
+
+
+@dataclass(frozen=True)
+class Reaction:
+    """A hydrogen transfer, from reactants through a guess of the transition state to products.
+
+    Parameters
+    ----------
+    name : str
+    seen : bool
+        Whether runs may train on it.
+    early : float
+        By how much the hydrogen is nearer to the donor, Å: the more exothermic, the earlier.
+    guess : Atoms
+        ``info["transfer"]`` is donor, hydrogen, acceptor.
+    reactants, products : tuple of Atoms
+        Each alone; one for a transfer within a molecule.
+    """
+
+    name: str
+    seen: bool
+    early: float
+    guess: Atoms
+    reactants: tuple[Atoms, ...]
+    products: tuple[Atoms, ...]
+
+    @property
+    def transfer(self) -> tuple[int, int, int]:
+        """Donor, hydrogen, acceptor."""
+        donor, hydrogen, acceptor = self.guess.info["transfer"]
+        return donor, hydrogen, acceptor
+
+    @cached_property
+    def springs(self) -> list[tuple[int, int, float]]:
+        """Pairs of atoms and their distances in Å that make a guess of the transition state."""
+        donor, hydrogen, acceptor = self.transfer
+        reach = [_REACH[int(self.guess.numbers[k])] for k in (donor, acceptor)]
+        return [(donor, hydrogen, reach[0] - self.early), (hydrogen, acceptor, reach[1] + self.early)]
+
+
+def between(
+    name: str, donor: tuple[str, int], acceptor: tuple[str, int], *, seen: bool, early: float = 0.0
+) -> Reaction:
+    """X-H + Y -> X + H-Y: the molecules X-H and Y-H with their atoms X and Y."""
+    first, second = MOLECULES[donor[0]](), MOLECULES[acceptor[0]]()
+    lengths = _REACH[int(first.numbers[donor[1]])], _REACH[int(second.numbers[acceptor[1]])]
+    guess = encounter(first, donor[1], second, acceptor[1], lengths)
+    reactants = (first, _shaken(radical(second, acceptor[1])))
+    return Reaction(name, seen, early, _shaken(guess), reactants, (_shaken(radical(first, donor[1])), second))
+
+
+def within(name: str, parent: str, donor: int, acceptor: int, *, seen: bool, early: float = 0.0) -> Reaction:
+    """A transfer within the radical that lacks a hydrogen of `acceptor`; the atoms are numbered as in the parent."""
+    whole = MOLECULES[parent]()
+    lost = hydrogens(whole, acceptor)[0]
+    start = radical(whole, acceptor)
+    donor, acceptor = donor - int(lost < donor), acceptor - int(lost < acceptor)
+    guess = folded(start, donor, acceptor, np.random.default_rng(1))
+    return Reaction(name, seen, early, guess, (_shaken(start),), (_shaken(radical(whole, donor)),))
+
+
+def _shaken(atoms: Atoms) -> Atoms:
+    """Out of symmetries that would hold an optimiser on a saddle; the same every time."""
+    atoms.rattle(0.02, seed=len(atoms))
+    return atoms
+
+
+REACTIONS = (
+    between("methyl + methane", ("methane", 0), ("methane", 0), seen=True),
+    between("methyl + ethane", ("ethane", 0), ("methane", 0), seen=True, early=0.12),
+    between("ethyl + ethane", ("ethane", 0), ("ethane", 0), seen=True),
+    between("2-propyl + propane", ("propane", 0), ("propane", 0), seen=True),
+    between("hydroxymethyl + methanol", ("methanol", 0), ("methanol", 0), seen=True),
+    between("aminomethyl + methylamine", ("methylamine", 0), ("methylamine", 0), seen=True),
+    between("glycyl + glycine", ("glycine", 0), ("glycine", 0), seen=True),
+    between("glycyl + alanine", ("alanine", 1), ("glycine", 0), seen=True),
+    within("1-pentyl, 1,5-shift", "pentane", 0, 4, seen=True),
+    within("1-butoxy, 1,5-shift", "butanol", 2, 4, seen=True),
+    between("ethyl + propane", ("propane", 1), ("ethane", 0), seen=False),
+    between("1-propyl + propane", ("propane", 1), ("propane", 1), seen=False),
+    between("ethyl + methanol", ("methanol", 0), ("ethane", 0), seen=False, early=0.12),
+    within("1-hexyl, 1,5-shift", "hexane", 3, 5, seen=False),
+    within("1-pentoxy, 1,5-shift", "pentanol", 2, 4, seen=False),
+)

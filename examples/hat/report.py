@@ -1,0 +1,142 @@
+"""What a run's committees say of the barriers, beside the oracle."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import ase.io
+import numpy as np
+from ase.units import kcal, mol
+from barriers import Barrier, barrier
+from reactions import Reaction
+from search import Surface
+from surfaces import CommitteeSurface
+
+from pal_core.api import Result, open_run
+
+__all__ = ["report"]
+
+
+def report(settings: Path, reactions: Sequence[Reaction], wanted: Sequence[Barrier]) -> float:
+    """Write report, transition states and picture to the run directory; mean absolute error of the unseen barriers.
+
+    Two things are measured. *Found*: the last committee searches from the same guesses as the oracle did, and knows
+    nothing of where that ended. *Curve*: the committee's energies at the oracle's stationary points after every round.
+
+    Returns
+    -------
+    float
+        kcal/mol, of the searches (of the seen ones if there are no others); infinite if one has not ended in a
+        transition state of its transfer.
+    """
+    result = open_run(settings)
+    found = [barrier(reaction, CommitteeSurface(result.models())) for reaction in reactions]
+    curve = _curve(result, wanted)
+    errors = {kind: _errors(found, wanted, seen) for kind, seen in _kinds(wanted)}
+    rows = [_row(f, w) for f, w in zip(found, wanted, strict=True)]
+    text = json.dumps({"reactions": rows, "errors": errors, "curve": curve}, indent=1)
+    (result.directory / "report.json").write_text(text)
+    states = [f.state for f in found]
+    for atoms, row in zip(states, rows, strict=True):
+        atoms.info = {name: row[name] for name in ("name", "seen", "barrier", "oracle_barrier", "sound")}
+    ase.io.write(result.directory / "transition-states.extxyz", states)
+    _draw(curve, result.directory / "learning.png")
+    _print(rows, errors, curve)
+    last = errors.get("unseen", errors.get("seen", {}))
+    return float("inf") if last["lost"] or last["barrier"] is None else float(last["barrier"])
+
+
+def _kinds(wanted: Sequence[Barrier]) -> list[tuple[str, bool]]:
+    """Seen and unseen, if there are such reactions."""
+    return [(kind, seen) for kind, seen in (("seen", True), ("unseen", False)) if any(w.seen is seen for w in wanted)]
+
+
+def _row(found: Barrier, wanted: Barrier) -> dict[str, Any]:
+    return found.record() | {
+        "oracle_barrier": wanted.barrier,
+        "oracle_energy": wanted.energy,
+        "oracle_modes": wanted.modes,
+        "oracle_lengths": wanted.lengths,
+    }
+
+
+def _errors(found: Sequence[Barrier], wanted: Sequence[Barrier], seen: bool) -> dict[str, Any]:
+    """Mean absolute errors in kcal/mol; a search that ended elsewhere counts as lost."""
+    pairs = [(f, w) for f, w in zip(found, wanted, strict=True) if f.seen is seen]
+    sound = [(f, w) for f, w in pairs if f.sound]
+    return {
+        "barrier": _mean([f.barrier - w.barrier for f, w in sound]),
+        "energy": _mean([f.energy - w.energy for f, w in pairs]),
+        "reactions": len(pairs),
+        "lost": len(pairs) - len(sound),
+    }
+
+
+def _curve(result: Result, wanted: Sequence[Barrier]) -> list[dict[str, Any]]:
+    labels = {r["round"]: r["labels"] for r in result.rounds()}
+    points = []
+    for number in result.stored_rounds():
+        surface = CommitteeSurface(result.models(number))
+        off = [(w.seen, *_at(surface, w)) for w in wanted]
+        point: dict[str, Any] = {"round": number, "labels": labels[number]}
+        for kind, seen in _kinds(wanted):
+            point[kind] = _mean([barrier for s, barrier, _ in off if s is seen])
+            point[f"{kind}_energy"] = _mean([energy for s, _, energy in off if s is seen])
+        points.append(point)
+    return points
+
+
+def _at(surface: Surface, wanted: Barrier) -> tuple[float, float]:
+    """Errors of barrier and reaction energy at the oracle's stationary points, kcal/mol."""
+    top, *minima = [energy * mol / kcal for energy, _ in surface([wanted.state, *wanted.minima])]
+    ground, end = sum(minima[: len(minima) // 2]), sum(minima[len(minima) // 2 :])
+    return top - ground - wanted.barrier, end - ground - wanted.energy
+
+
+def _mean(differences: Sequence[float]) -> float | None:
+    """Mean absolute value; None of nothing."""
+    return float(np.abs(differences).mean()) if differences else None
+
+
+def _draw(curve: Sequence[dict[str, Any]], path: Path) -> None:
+    """The learning curve: errors of barriers against labels."""
+    import matplotlib
+
+    matplotlib.use("Agg")
+    import matplotlib.pyplot as plt
+
+    labels = [point["labels"] for point in curve]
+    figure, axes = plt.subplots(figsize=(6, 3.6), layout="constrained")
+    for kind, style in (("seen", "s--"), ("unseen", "o-")):
+        if kind not in curve[0]:
+            continue
+        axes.semilogy(labels, [point[kind] for point in curve], style, label=f"barriers, {kind}")
+    axes.axhline(1.0, color="0.6", linewidth=0.8)
+    axes.set(xlabel="labels", ylabel="kcal/mol (mean absolute)", title="Hydrogen transfer: committee against oracle")
+    axes.grid(visible=True, which="both", alpha=0.3)
+    axes.legend()
+    figure.savefig(path, dpi=150)
+    plt.close(figure)
+
+
+def _print(rows: Sequence[dict[str, Any]], errors: dict[str, Any], curve: Sequence[dict[str, Any]]) -> None:
+    print(f"{'reaction':28s}{'':8s}{'barrier':>9s}{'oracle':>9s}{'energy':>9s}{'oracle':>9s}  imaginary modes, 1/cm")
+    for row in rows:
+        numbers = "".join(f"{row[k]:9.2f}" for k in ("barrier", "oracle_barrier", "energy", "oracle_energy"))
+        modes = " ".join(f"{mode:.0f}" for mode in row["modes"]) or "none"
+        lost = "" if row["sound"] else "  not a transition state of the transfer"
+        print(f"{row['name']:28s}{'seen' if row['seen'] else 'unseen':8s}{numbers}  {modes}{lost}")
+    for kind, e in errors.items():
+        barriers = "unknown" if e["barrier"] is None else f"{e['barrier']:.2f} kcal/mol"
+        print(
+            f"{kind}: barriers off by {barriers}, reaction energies by {e['energy']:.2f} (mean "
+            f"absolute, {e['reactions']} reactions, {e['lost']} not found)"
+        )
+    for point in curve:
+        off = ", ".join(f"{point[kind]:.2f} ({kind})" for kind in errors)
+        print(
+            f"round {point['round']}, {point['labels']} labels: at the oracle's stationary points barriers off by {off}"
+        )
