@@ -129,7 +129,7 @@ def core(session: nox.Session) -> None:
 @nox.session
 @nox.parametrize("name", [nox.param(name, id=name) for name in PLUGINS])
 def plugin(session: nox.Session, name: str) -> None:
-    """Tests of one plugin, in an environment of its own; and the small variant of examples/hat that it makes possible."""
+    """Tests of one plugin, in an environment of its own, and the small HAT example with it."""
     _install(session, f"{name}[test]", "pytest-xdist>=3.5")
     session.run("pip", "check")
     _pytest(session, f"{PROJECTS[name]}/tests", "-n", "2")
@@ -226,7 +226,10 @@ def demo(session: nox.Session) -> None:
 @nox.session
 @nox.parametrize("name", [nox.param(name, id=name) for name in HAT])
 def hat(session: nox.Session, name: str) -> None:
-    """Hydrogen transfers: barriers of the oracle, a run, barriers of its committee; small unless ``--`` is followed by options."""
+    """Hydrogen transfers: barriers of the oracle, a run, barriers of its committee.
+
+    Small, unless options of examples/hat/hat.py stand behind ``--``: ``--fresh`` alone is a full run.
+    """
     _hat(session, name, *session.posargs)
 
 
