@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -62,8 +62,8 @@ class Barrier:
 
 def barrier(reaction: Reaction, surface: Surface) -> Barrier:
     """Relax reactants and products, then climb from the guess to the transition state."""
-    before = [relaxed(surface, atoms) for atoms in reaction.reactants]
-    after = [relaxed(surface, atoms) for atoms in reaction.products]
+    minima = _minima(surface, [*reaction.reactants, *reaction.products])
+    before, after = minima[: len(reaction.reactants)], minima[len(reaction.reactants) :]
     guess = relaxed(surface, reaction.guess, springs=reaction.springs, fmax=0.03, steps=150)
     top = saddle(surface, guess.atoms)
     donor, hydrogen, acceptor = reaction.transfer
@@ -80,6 +80,15 @@ def barrier(reaction: Reaction, surface: Surface) -> Barrier:
         top.atoms,
         tuple(f.atoms for f in (*before, *after)),
     )
+
+
+def _minima(surface: Surface, structures: Sequence[Atoms]) -> list[Found]:
+    """Each relaxed alone; what occurs twice, as in X-H + X, only once."""
+    found: list[Found] = []
+    for atoms in structures:
+        twin = next((f for other, f in zip(structures, found, strict=False) if other == atoms), None)
+        found.append(twin or relaxed(surface, atoms))
+    return found
 
 
 def _sum(parts: Iterable[Found]) -> float:

@@ -47,7 +47,7 @@ def main() -> None:
 
 def whole(settings: Path, loaded: Loaded, reactions: list[Reaction]) -> float:
     """Reference, run, report; mean absolute error of the unseen barriers, kcal/mol."""
-    wanted = reference(loaded, reactions, HERE / "runs")
+    wanted = reference(settings, loaded, reactions, HERE / "runs")
     begin = time.monotonic()
     pal("run", str(settings))
     seconds = time.monotonic() - begin

@@ -8,31 +8,25 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import ase.io
-from barriers import Barrier, barrier
+from barriers import Barrier
 from reactions import Reaction
-from surfaces import OracleSurface, oracle_of
+from spread import oracle_barriers
 
 from pal_core.settings.load import Loaded
 
 __all__ = ["reference"]
 
 
-def reference(loaded: Loaded, reactions: Sequence[Reaction], folder: Path) -> list[Barrier]:
+def reference(settings: Path, loaded: Loaded, reactions: Sequence[Reaction], folder: Path) -> list[Barrier]:
     """Barriers on the oracle of a settings file; from `folder` if they are there.
 
     The files' name holds a digest of oracle, options and starting geometries: others give other files.
     """
-    folder.mkdir(parents=True, exist_ok=True)
-    surface = OracleSurface(oracle_of(loaded))
-    found = []
-    for reaction in reactions:
-        stem = folder / "reference" / f"{_slug(reaction.name)}-{_digest(loaded, reaction)}"
-        if not stem.with_suffix(".json").exists():
-            before = surface.calls
-            _write(stem, barrier(reaction, surface), loaded)
-            print(f"{reaction.name}: barrier on the oracle found with {surface.calls - before} calls", flush=True)
-        found.append(_read(stem))
-    return found
+    stems = [folder / "reference" / f"{_slug(r.name)}-{_digest(loaded, r)}" for r in reactions]
+    todo = [k for k, stem in enumerate(stems) if not stem.with_suffix(".json").exists()]
+    for k, found in zip(todo, oracle_barriers(settings, [reactions[k] for k in todo]), strict=True):
+        _write(stems[k], found, loaded)
+    return [_read(stem) for stem in stems]
 
 
 def _write(stem: Path, result: Barrier, loaded: Loaded) -> None:

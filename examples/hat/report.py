@@ -10,9 +10,10 @@ from typing import Any
 import ase.io
 import numpy as np
 from ase.units import kcal, mol
-from barriers import Barrier, barrier
+from barriers import Barrier
 from reactions import Reaction
 from search import Surface
+from spread import committee_barriers
 from surfaces import CommitteeSurface
 
 from pal_core.api import Result, open_run
@@ -33,7 +34,7 @@ def report(settings: Path, reactions: Sequence[Reaction], wanted: Sequence[Barri
         transition state of its transfer.
     """
     result = open_run(settings)
-    found = [barrier(reaction, CommitteeSurface(result.models())) for reaction in reactions]
+    found = committee_barriers(settings, reactions)
     curve = _curve(result, wanted)
     errors = {kind: _errors(found, wanted, seen) for kind, seen in _kinds(wanted)}
     rows = [_row(f, w) for f, w in zip(found, wanted, strict=True)]

@@ -62,7 +62,7 @@ def relaxed(
 
 
 def saddle(
-    surface: Surface, atoms: Atoms, *, fmax: float = 0.002, steps: int = 120, longest: float = 0.15, renew: int = 15
+    surface: Surface, atoms: Atoms, *, fmax: float = 0.002, steps: int = 200, longest: float = 0.15, renew: int = 15
 ) -> Found:
     """Nearest transition state: uphill along the Hessian's lowest eigenvector, downhill along all others.
 

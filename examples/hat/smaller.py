@@ -40,6 +40,7 @@ def smaller(settings: Path, folder: Path) -> Path:
     if "calculator" in oracle:
         oracle["calculator"] = str(settings.parent.resolve() / oracle["calculator"])
         oracle["parameters"] |= COARSE
+        tables["stop"]["labels"] = 24
     folder.mkdir(parents=True, exist_ok=True)
     tables["generator"]["options"]["structure"] = _fewer(tables["generator"]["options"]["structure"], folder)
     small = folder / settings.name
