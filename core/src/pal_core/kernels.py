@@ -387,7 +387,8 @@ class Model(Kernel, ABC):
     def restore(self, state: State) -> None:
         """Go on training from a snapshot to the last bit, after the data of then have been given by `extend`.
 
-        They come in the same order as before, but in other portions; then comes `use`, if it was called.
+        They come in the same order as before, but in other portions; then comes `use`, if it was called. After a run
+        was killed in the middle of a round, the labels of that round are missing, and come with the next one.
         """
         self.load(state)
 
