@@ -50,6 +50,8 @@ class Counts:
         Resets since the last trusted prediction.
     since_reset : int
         Predictions since the last reset.
+    setbacks : int
+        Resets of the job at hand.
     """
 
     predictions: int = 0
@@ -59,6 +61,7 @@ class Counts:
     resets: int = 0
     relapses: int = 0
     since_reset: int = 0
+    setbacks: int = 0
 
 
 class Walker(Generator):
@@ -103,6 +106,10 @@ class Walker(Generator):
     def _prepare(self, trusted: Sample | None) -> Atoms:
         """Atoms to begin with: at a trusted geometry, or at the start structure for None."""
 
+    def _doubt(self) -> str | None:
+        """Why `_run` must begin anew although it has returned; None: its job is done."""
+        return None
+
     def _returned(self) -> Stop | None:
         """Go on to the next job when `_run` has returned; the walker's last word if there is none."""
         if self._talk is not None:
@@ -112,7 +119,7 @@ class Walker(Generator):
     def _close_job(self) -> None:
         counts = self.counts
         counts.runs += 1
-        counts.untrusted = counts.relapses = counts.since_reset = 0
+        counts.untrusted = counts.relapses = counts.since_reset = counts.setbacks = 0
         self.trusted = self._talk = None
         self._guards = self._new_guards()
 
@@ -172,11 +179,11 @@ class Walker(Generator):
         problem = None
         for _ in range(_TRIES):
             if asked is None:
-                self._pending = None
-                stop = self._returned()
+                self._pending, problem = None, self._doubt()
+                stop = self._returned() if problem is None else None
                 if stop is not None:
                     return stop
-                asked = self._begin()
+                asked = self._begin() if problem is None else self._reset(problem)
                 continue
             images = asked.images if isinstance(asked, Band) else (asked,)
             problem = next(filter(None, map(self._guards.judge, images)), None)
@@ -206,6 +213,7 @@ class Walker(Generator):
             self._forget()
         counts.untrusted = counts.since_reset = 0
         counts.resets += 1
+        counts.setbacks += 1
         counts.relapses += 1
         place = "last trusted frame" if self.trusted is not None else "start structure"
         text = f"walker {self.context.index} goes back to its {place}: {problem}"
