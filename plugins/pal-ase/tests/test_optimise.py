@@ -105,7 +105,7 @@ def test_job_that_is_reset_again_and_again_is_given_up(crystals, context, notes)
     assert player.stop == Stop("3 jobs done")
     np.testing.assert_array_equal(player.positions[:4], np.stack([player.walker.structures[0].positions] * 4))
     np.testing.assert_array_equal(player.positions[4], player.walker.structures[1].positions)
-    reason = "given up after 3 resets, the last time since patience is over"
+    reason = "given up after 3 resets by the same model, the last time since patience is over"
     assert notes == [f"walker 0: job 0 is {reason}"]
     first, *others = records(context)
     assert (first["converged"], first["reason"]) == (False, reason)
@@ -120,3 +120,11 @@ def test_resets_of_a_job_outlive_a_restart(crystals, context):
     twin.walker.restore(player.walker.snapshot())
     twin.play(3, trusted=lambda k: False)
     assert twin.walker.counts.runs == 1
+
+
+def test_job_goes_on_while_models_get_newer(crystals, context):
+    player = optimiser(crystals, context, patience=0, give_up_after=3)
+    for version in range(1, 9):
+        player.version = version
+        player.play(2, trusted=lambda k: False)
+    assert (player.walker.counts.runs, player.walker.counts.resets) == (0, 15)

@@ -230,7 +230,10 @@ class TestConfirmation:
         player.version = 2
         player.play(trusted=lambda k: False)
         assert player.stop == Stop("1 jobs done")
-        assert notes[-1] == "walker 0: job 0 is given up after 2 resets, the last time since patience is over"
+        assert (
+            notes[-1]
+            == "walker 0: job 0 is given up after 2 resets by the same model, the last time since patience is over"
+        )
         (record,) = records(context)
         assert (record["found"], record["confirmed"], record["version"]) == (True, False, 1)
 

@@ -22,7 +22,7 @@ class SearchWalker(Walker):
     """A walker whose jobs end with something found.
 
     After a reset or a restart the job at hand begins anew, at the last trusted geometry if there is one; after too many
-    resets it is given up.
+    resets by one model it is given up.
     """
 
     folder: ClassVar[str]
@@ -51,7 +51,7 @@ class SearchWalker(Walker):
 
     def _give_job_up(self, problem: str) -> Atoms | Band | None:
         """Begin the next job; what this one has found before stays."""
-        reason = f"given up after {self.counts.setbacks} resets, the last time since {problem}"
+        reason = f"given up after {self.counts.setbacks} resets by the same model, the last time since {problem}"
         self.context.note(f"walker {self.context.index}: job {self.counts.runs} is {reason}")
         if not any(r["job"] == self.counts.runs for r in self._results.records):
             self._keep({self.success: False, "reason": reason})

@@ -30,7 +30,9 @@ _JOBS = (
 class _SearchOptions(WalkerOptions):
     jobs: Jobs = Field("list", description=_JOBS)
     give_up_after: NonNegativeInt = Field(
-        1000, description="resets of a job after which it is given up and the next one begins; 0: never"
+        100,
+        description="resets of a job, without a newer model in between, after which it is given up and the next one "
+        "begins; 0: never",
     )
 
 

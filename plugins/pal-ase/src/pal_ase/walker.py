@@ -50,8 +50,10 @@ class Counts:
         Resets since the last trusted prediction.
     since_reset : int
         Predictions since the last reset.
+    version : int
+        Newest model that has predicted.
     setbacks : int
-        Resets of the job at hand.
+        Resets of the job at hand by this model.
     """
 
     predictions: int = 0
@@ -61,6 +63,7 @@ class Counts:
     resets: int = 0
     relapses: int = 0
     since_reset: int = 0
+    version: int = 0
     setbacks: int = 0
 
 
@@ -155,6 +158,8 @@ class Walker(Generator):
         """Count and record the predictions of one turn; why they can't be passed on, or None."""
         counts = self.counts
         counts.since_reset += 1
+        if (newest := max(f.version for f in feedbacks)) > counts.version:
+            counts.version, counts.setbacks = newest, 0
         for sample, found in zip(samples, feedbacks, strict=True):
             counts.predictions += 1
             self._trajectory.record(counts.predictions, sample, found, counts.resets)
