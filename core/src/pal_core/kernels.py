@@ -181,8 +181,9 @@ class Proposal:
 
     Notes
     -----
-    A sample that is wanted goes to the oracle unless its like has been labelled or waits already, the queue is full of
-    others that may not be dropped, or the run has no oracle. Re-ranking leaves it where it is.
+    A sample that is wanted goes to the oracle unless its like has been labelled already, the queue is full of others
+    that may not be dropped, or the run has no oracle. Re-ranking leaves it where it is. If its like waits already,
+    that one is wanted from then on, unless it is an audit's.
     """
 
     sample: Sample
