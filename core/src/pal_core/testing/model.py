@@ -173,9 +173,10 @@ class ModelContract(KernelContract, ABC):
     def test_weights_can_be_read_between_epochs(self) -> None:
         trainer = self.make_trainer()
         iterator = trainer.train()
-        next(iterator)
+        whole = (epoch for epoch in iterator if isinstance(epoch, Epoch) and epoch.whole)
+        next(whole)
         first = copied(trainer.weights())
-        next(iterator)
+        next(whole)
         assert not same(first, trainer.weights()), "an epoch changed no weight"
         iterator.close()
 

@@ -75,4 +75,4 @@ class TinyModel(AtomisticModel):
 
 @hookimpl
 def pal_kernels():
-    return [KernelSpec("tiny.model", Role.MODEL, "tiny:TinyModel", "tiny:TinyOptions", "", frozenset({"snapshot"}))]
+    return [KernelSpec("tiny.model", Role.MODEL, "tiny:TinyModel", "tiny:TinyOptions", "", frozenset({"snapshot", "use"}))]

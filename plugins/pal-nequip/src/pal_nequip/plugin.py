@@ -21,7 +21,7 @@ def pal_kernels() -> list[KernelSpec]:
             target="pal_nequip.model:NequipCommittee",
             options="pal_nequip.options:NequipOptions",
             summary="NequIP: equivariant message passing; energies, forces and stress of molecules and crystals",
-            capabilities=frozenset({"snapshot"}),
+            capabilities=frozenset({"snapshot", "use"}),
         ),
         KernelSpec(
             name="nequip.allegro",
@@ -29,7 +29,7 @@ def pal_kernels() -> list[KernelSpec]:
             target="pal_nequip.model:AllegroCommittee",
             options="pal_nequip.options:AllegroOptions",
             summary="Allegro: strictly local and equivariant; energies, forces and stress of molecules and crystals",
-            capabilities=frozenset({"snapshot"}),
+            capabilities=frozenset({"snapshot", "use"}),
         ),
     ]
 
