@@ -75,4 +75,6 @@ class TinyModel(AtomisticModel):
 
 @hookimpl
 def pal_kernels():
-    return [KernelSpec("tiny.model", Role.MODEL, "tiny:TinyModel", "tiny:TinyOptions", "", frozenset({"snapshot", "use"}))]
+    return [
+        KernelSpec("tiny.model", Role.MODEL, "tiny:TinyModel", "tiny:TinyOptions", "", frozenset({"snapshot", "use"}))
+    ]
