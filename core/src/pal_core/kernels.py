@@ -181,8 +181,9 @@ class Proposal:
 
     Notes
     -----
-    A sample that is wanted goes to the oracle unless its like has been labelled or waits already, the queue is full of
-    others that may not be dropped, or the run has no oracle. Re-ranking leaves it where it is.
+    A sample that is wanted goes to the oracle unless its like has been labelled already, the queue is full of others
+    that may not be dropped, or the run has no oracle. Re-ranking leaves it where it is. If its like waits already,
+    that one is wanted from then on, unless it is an audit's.
     """
 
     sample: Sample
@@ -387,7 +388,8 @@ class Model(Kernel, ABC):
     def restore(self, state: State) -> None:
         """Go on training from a snapshot to the last bit, after the data of then have been given by `extend`.
 
-        They come in the same order as before, but in other portions; then comes `use`, if it was called.
+        They come in the same order as before, but in other portions; then comes `use`, if it was called. After a run
+        was killed in the middle of a round, the labels of that round are missing, and come with the next one.
         """
         self.load(state)
 

@@ -154,6 +154,8 @@ class ManagerWorld:
                 self.bootstrap_due -= bootstrap
                 if bootstrap:
                     self.safe.add(sample)
+            case v.SampleKnown(_, int(wanted)) if self.state.get(wanted) in ("waiting", "flying"):
+                self.safe.add(wanted)
             case v.LabelArrived(host, sample) | v.LabelMissed(host, sample):
                 self.answers.append(event)
                 if self.oracle.get(host) == sample and event.attempt in (None, self.failures[sample] + 1):

@@ -130,6 +130,11 @@ class ManagerUnderLoad(RuleBasedStateMachine):
         for walker, score, size, wanted in samples:
             self.tell(v.SampleArrived(next(self.world.numbers), walker, score, size=size, wanted=wanted))
 
+    @precondition(lambda self: self.world.turning and self.world.state)
+    @rule(data=st.data())
+    def want_again(self, data):
+        self.tell(v.SampleKnown(wanted=data.draw(st.sampled_from(sorted(self.world.state)))))
+
     @precondition(lambda self: self.world.turning)
     @rule(samples=st.integers(0, 9), selected=st.integers(0, 9))
     def predict(self, samples, selected):

@@ -52,6 +52,21 @@ def test_expendable_sample_goes_only_when_no_other_may():
     assert q.put(Ticket(4, 1), expendable=True) == 2
 
 
+def test_wanted_sample_is_not_dropped_any_more():
+    q = queue(Ticket(1, score=0.2), Ticket(2, score=0.5), bound=2, per_walker=5)
+    q.want(1)
+    q.want(7)
+    assert q.put(Ticket(3, score=0.9)) == 2
+    assert q.reorder([], [1, 3]) == [3]
+    ticket = q.take("a")
+    q.append(Ticket(4, score=0.3))
+    q.take("b")
+    q.want(4)
+    q.put_back(q.land("b", 4))
+    assert (ticket.sample, list(q.waiting)) == (1, [4])
+    assert q.reorder([], [4]) == []
+
+
 def test_samples_with_infinite_score_are_never_dropped():
     q = queue(Ticket(1), Ticket(2), bound=1)
     assert q.put(Ticket(3)) is None

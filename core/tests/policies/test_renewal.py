@@ -82,3 +82,9 @@ class TestErrorOf:
     def test_not_finite_is_infinite(self):
         assert error_of(frames([np.nan, 0.0], np.zeros((3, 3))), self.LABELLED) == math.inf
         assert error_of(Batch(Schema(), {}, size=2), self.LABELLED) == math.inf
+
+    def test_labels_that_are_not_finite_say_nothing(self):
+        labelled = frames([-1.0, 1.0], [[np.nan] * 3, [1.0, -1.0, 1.0], [1.0, 1.0, -1.0]])
+        predicted = frames([-1.0, 1.0], [[5.0] * 3, [1.0, -1.0, 1.0], [1.0, 1.0, -1.0]])
+        assert error_of(predicted, labelled) == 0
+        assert error_of(frames([-0.5, 1.5], predicted.columns["forces"]), labelled) == pytest.approx(0.25)

@@ -15,7 +15,7 @@ from pal_core.options import Interface, KernelOptions
 
 class ActorOptions(KernelOptions):
     losses: tuple[float, ...] = Field((3.0, 2.0, 1.0), description="validation losses of the epochs, in turn")
-    slow: float = Field(1.0, description="epochs that halve the error, for a member begun anew")
+    slow: float = Field(1.0, description="epochs that halve the error, for a member begun anew; 0: it diverges")
     metric: str = Field("validation_loss", description="name of the metric")
     raises: bool = Field(False, description="whether a member begun anew raises when it is trained")
 
@@ -63,7 +63,8 @@ class Actor(Model):
         if self.options.raises and self.context.begun and not self.trained:
             raise ArithmeticError("not again")
         for loss in self.options.losses:
-            self.trained += 1 / self.options.slow if self.context.begun else 1
+            slow = self.options.slow if self.context.begun else 1.0
+            self.trained += 1 / slow if slow else np.nan
             self.epochs += 1
             yield Epoch(self.epochs, {self.options.metric: loss, "loss": loss})
 

@@ -132,6 +132,16 @@ class TestLabels:
         s.select(0.3, 0.4, wanted=True)  # no room: nothing can be dropped for them
         assert s.rows(waiting) == [("wanted", 0.1), ("wanted", 0.2)]
 
+    def test_selected_sample_that_its_walker_wants_later_is_not_dropped_either(self, story):
+        s = story(oracle={"queue": 2}).explore()
+        s.select(0.5, 0.6)  # both fly
+        s.select(0.1)
+        s.seed -= 1  # the same sample again
+        s.select(0.1, wanted=True)
+        s.select(0.7, 0.8)
+        waiting = "SELECT origin, score FROM samples WHERE state = 'waiting' AND score NOT IN (0.5, 0.6)"
+        assert s.rows(waiting) == [("wanted", 0.1), ("active", 0.8)]
+
     def test_repeated_and_foreign_labels_change_nothing(self, story):
         s = story().explore()
         s.select(0.5, 0.6)

@@ -199,6 +199,14 @@ class TestBeginningAnew:
         assert not host._members[0].renewal.trial
         assert published(out)[-1] == 9.0, "it trains on from the weights published before"
 
+    def test_trial_that_has_diverged_is_given_up(self, tmp_path):
+        host, out = self.anew(tmp_path, slow=0.0)
+        for k in range(3):
+            train(host, k + 1, 10 * k)
+        assert out.one(m.Fault).what == "FloatingPointError: member 0, begun anew, predicts values that are not finite"
+        assert not host._members[0].renewal.trial
+        assert published(out)[-1] == 6.0, "it trains on from the weights published before"
+
     def test_stalled_error_begins_anew(self, tmp_path):
         host, _ = trainer(tmp_path, {"reinitialise": {"stalled": 2}}, losses=(1.0,))
         for k in range(3):

@@ -121,6 +121,17 @@ class RoundsItsWeights(ToyModel):
         super().restore({**state, "solver_w": np.nextafter(state["solver_w"], np.inf)})
 
 
+class GoesToSleep(ToyModel):
+    """When it misses labels that its snapshot knew."""
+
+    def restore(self, state):
+        super().restore(state)
+        self.asleep = len(self._data) < 40
+
+    def train(self):
+        return (e for e in ()) if getattr(self, "asleep", False) else super().train()
+
+
 class CaresForPortions(ToyModel):
     """What it learns depends on how its data were dealt out."""
 
@@ -155,6 +166,7 @@ class MeasuresNothing(ToyModel):
         (ForgetsItsDirection, "test_restored_training_goes_on_exactly", "goes another way"),
         (RoundsItsWeights, "test_restored_training_goes_on_exactly", "after a restart, the weights of .* differ in w"),
         (RoundsItsWeights, "test_restored_training_on_a_part_goes_on_exactly", "after a restart"),
+        (GoesToSleep, "test_training_goes_on_without_the_labels_of_a_round_that_was_cut_short", "nothing to train"),
         (
             CaresForPortions,
             "test_restored_training_takes_new_data_exactly",

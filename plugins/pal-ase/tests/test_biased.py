@@ -82,6 +82,20 @@ def test_reset_takes_a_moving_restraint_back_to_where_it_stood(make, ethanol):
     assert walker.time == 8
 
 
+def test_reset_takes_the_work_back_that_is_done_again(make, ethanol):
+    walker = make(patience=1)
+    player = Player(walker, Springs(ethanol.positions))
+    works = []
+    for k in range(13):
+        player.play(1, lambda _, k=k: k < 9)
+        works.append(walker.biases[0].work)
+    assert walker.counts.resets > 0
+    at_trusted = works[9]
+    assert (walker._trusted_time, walker._trusted_work.tolist()) == (8, [at_trusted])
+    assert works[10] != at_trusted
+    assert works[11] == at_trusted, "after two steps that were not trusted"
+
+
 def test_next_job_begins_without_hills_at_time_zero_and_tells_the_work(make, ethanol, notes):
     walker = make(metadynamics=HILLS, steps=10, jobs=2)
     player = Player(walker, Springs(ethanol.positions))

@@ -8,11 +8,12 @@ from ase import Atoms, units
 from ase.build import bulk, molecule
 from ase.calculators.calculator import Calculator
 from ase.calculators.emt import EMT
-from ase.constraints import FixAtoms
+from ase.constraints import FixAtoms, FixBondLength
 from ase.md.velocitydistribution import phonon_harmonics
 from ase.optimize import BFGS
 from ase.vibrations import Vibrations
 from ase_engine import FreshEMT, Springs
+from pal_core.errors import PalError
 
 from pal_ase.hessians import finite_differences
 from pal_ase.modes import NormalModes
@@ -69,6 +70,12 @@ def test_linear_molecule_has_one_mode_more():
     (energy,) = NormalModes(atoms, hessian, 50).energies
     seconds = np.sqrt(100.0 * units._e * 1e20 / (atoms.get_masses()[0] / 2 * units._amu))
     assert energy == pytest.approx(units._hbar * seconds / units._e, rel=1e-12)
+
+
+def test_molecule_that_is_linear_to_within_noise_bends_both_ways():
+    atoms = molecule("CO2")
+    atoms.positions[0, 0] += 1e-4
+    assert len(NormalModes(atoms, np.eye(9), 50).energies) == 4
 
 
 @pytest.mark.parametrize("quantum", [False, True])
@@ -142,6 +149,13 @@ def test_fixed_atoms_stay():
     moved = modes.draw(300, False, np.random.default_rng(0))
     assert not moved[[0, 2]].any()
     assert np.abs(moved[[1, 3, 4, 5]]).min() > 0
+
+
+def test_other_constraints_are_refused():
+    atoms = molecule("CH4")
+    atoms.set_constraint(FixBondLength(0, 1))
+    with pytest.raises(PalError, match=r"allow for the constraint FixAtoms only, found FixBondLengths?"):
+        NormalModes(atoms, np.eye(15), 50)
 
 
 class Failing(Calculator):

@@ -97,3 +97,34 @@ def test_results_of_a_job_that_is_done_again_take_the_place_of_the_old_ones(crys
     player.play()
     assert records(context) == first[:1]
     assert len(ase.io.read(context().directory / "minima" / "walker-000.extxyz", ":")) == 1
+
+
+def test_job_that_is_reset_again_and_again_is_given_up(crystals, context, notes):
+    player = optimiser(crystals, context, patience=0, give_up_after=3)
+    player.play(trusted=lambda k: k >= 4)
+    assert player.stop == Stop("3 jobs done")
+    np.testing.assert_array_equal(player.positions[:4], np.stack([player.walker.structures[0].positions] * 4))
+    np.testing.assert_array_equal(player.positions[4], player.walker.structures[1].positions)
+    reason = "given up after 3 resets by the same model, the last time since patience is over"
+    assert notes == [f"walker 0: job 0 is {reason}"]
+    first, *others = records(context)
+    assert (first["converged"], first["reason"]) == (False, reason)
+    assert all(r["converged"] for r in others)
+    assert player.walker.counts.resets == 3
+
+
+def test_resets_of_a_job_outlive_a_restart(crystals, context):
+    player = optimiser(crystals, context, patience=0, give_up_after=3)
+    player.play(3, trusted=lambda k: False)
+    twin = optimiser(crystals, context, patience=0, give_up_after=3)
+    twin.walker.restore(player.walker.snapshot())
+    twin.play(3, trusted=lambda k: False)
+    assert twin.walker.counts.runs == 1
+
+
+def test_job_goes_on_while_models_get_newer(crystals, context):
+    player = optimiser(crystals, context, patience=0, give_up_after=3)
+    for version in range(1, 9):
+        player.version = version
+        player.play(2, trusted=lambda k: False)
+    assert (player.walker.counts.runs, player.walker.counts.resets) == (0, 15)

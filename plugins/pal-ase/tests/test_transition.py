@@ -139,6 +139,15 @@ class TestGuess:
         assert notes == ["walker 0: no transition state: 0 imaginary frequencies beyond 50 cm^-1"]
         assert records(context)[0]["reason"] == "0 imaginary frequencies beyond 50 cm^-1"
 
+    def test_failure_of_a_model_that_is_not_trusted_there_is_not_the_last_word(self, save, context):
+        start = save(on_surface(*MINIMA[0]), name="guess.traj")
+        player = plane(context, start, steps=1, fmax=5.0, patience=1000)
+        player.play(3, trusted=lambda k: False)
+        assert not (context().directory / "transition-states").exists()
+        assert player.walker.counts.setbacks == 2
+        player.play()
+        assert records(context)[0]["reason"] == "0 imaginary frequencies beyond 50 cm^-1"
+
     def test_next_structure_is_taken_after_a_failure_as_after_a_success(self, save, context):
         path = save(*(on_surface(*x) for x in (SADDLES[1] + 0.03, MINIMA[0], SADDLES[0] + 0.03)), name="g.traj")
         plane(context, path, steps=30).play()
@@ -214,6 +223,19 @@ class TestConfirmation:
         self.until_waiting(player)
         player.play(10, lambda k: False)
         assert player.walker.counts.resets == 0
+
+    def test_what_was_found_stays_when_the_job_is_given_up(self, save, context, notes):
+        player = self.start(save, context, patience=0, give_up_after=2)
+        self.until_waiting(player)
+        player.version = 2
+        player.play(trusted=lambda k: False)
+        assert player.stop == Stop("1 jobs done")
+        assert (
+            notes[-1]
+            == "walker 0: job 0 is given up after 2 resets by the same model, the last time since patience is over"
+        )
+        (record,) = records(context)
+        assert (record["found"], record["confirmed"], record["version"]) == (True, False, 1)
 
 
 class Lifted(MullerBrown):

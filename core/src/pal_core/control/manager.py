@@ -145,8 +145,10 @@ class Manager(Ending):
                 return self._fail("; ".join(problems)) if problems else self._begin()
             case v.SampleArrived():
                 return self._sample(event)
-            case v.SampleKnown(bootstrap):
+            case v.SampleKnown(bootstrap, wanted):
                 self._bootstrap_missing = max(self._bootstrap_missing - bootstrap, 0)
+                if wanted is not None:
+                    self.queue.want(wanted)
             case v.LabelArrived():
                 return self._label(event)
             case v.LabelMissed():

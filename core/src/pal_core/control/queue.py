@@ -71,7 +71,8 @@ class _Least:
         """Number of the least one of those that wait, if any may be dropped."""
         while self._heap:
             sample = heappop(self._heap)[1]
-            if sample in self._waiting:
+            ticket = self._waiting.get(sample)
+            if ticket is not None and ticket.score < math.inf:
                 return sample
         return None
 
@@ -132,6 +133,12 @@ class OracleQueue:
         if dropped is not None:
             self._remove(dropped)
         return dropped
+
+    def want(self, sample: int) -> None:
+        """From now on a sample must not be dropped, if it waits or is being labelled."""
+        for ticket in (self.waiting.get(sample), *self.flying.values()):
+            if ticket is not None and ticket.sample == sample:
+                ticket.score = math.inf
 
     def _remove(self, sample: int) -> Ticket:
         ticket = self.waiting.pop(sample)

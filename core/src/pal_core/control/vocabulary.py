@@ -101,9 +101,13 @@ class SampleArrived:
 
 @dataclass(frozen=True, slots=True)
 class SampleKnown:
-    """A sample has arrived whose like has been labelled or waits already: the shell has dropped it."""
+    """A sample has arrived whose like has been labelled or waits already: the shell has dropped it.
+
+    If its walker wants it, `wanted` is the one that waits, which may not be dropped from now on.
+    """
 
     bootstrap: bool = False
+    wanted: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -89,14 +89,18 @@ def error_of(predicted: Batch, labelled: Batch) -> float:
     """Error of predictions, to compare models on the same labels: infinite if any is not finite.
 
     The root mean square error of every predicted field over the root mean square deviation of its labels from their
-    mean, averaged over the fields.
+    mean, averaged over the fields. Labels that are not finite (no stress without a cell) say nothing.
     """
     ratios = []
     for name, column in predicted.columns.items():
         if name not in labelled.columns or labelled.columns[name].dtype.kind != "f":
             continue
         wanted = labelled.columns[name].astype(np.float64)
+        said = np.isfinite(wanted)
+        if not said.any():
+            continue
+        wanted = wanted[said]
         spread = float(np.sqrt(np.mean(np.square(wanted - wanted.mean())))) or 1.0
-        ratios.append(float(np.sqrt(np.mean(np.square(column - wanted)))) / spread)
+        ratios.append(float(np.sqrt(np.mean(np.square(column[said] - wanted)))) / spread)
     mean = sum(ratios) / len(ratios) if ratios else math.inf
     return mean if math.isfinite(mean) else math.inf

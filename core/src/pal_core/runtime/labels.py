@@ -60,9 +60,11 @@ class LabelDesk:
         """Number the samples of a message; what is known already is not labelled twice."""
         for row, sample in enumerate(message.batch):
             bootstrap = isinstance(message, m.Candidates)
-            if self._store.twin(sample, self.level) is not None:
+            twin = self._store.twin(sample, self.level)
+            if twin is not None:
                 self._store.drop([], "duplicate", 1)
-                yield v.SampleKnown(bootstrap)
+                wanted = isinstance(message, m.Selected) and bool(message.wanted[row]) and self._store.want(twin[0])
+                yield v.SampleKnown(bootstrap, twin[0] if wanted else None)
                 continue
             number, walker = self.next_sample, int(message.walkers[row])
             self.next_sample += 1

@@ -289,6 +289,8 @@ class TrainingHost(Host):
     def _passed(self, index: int, member: Member) -> bool:
         """Whether a member that has begun anew is at least as good as its weights published before, or better."""
         error, before = member.errors()
+        if not math.isfinite(error) and math.isfinite(before):
+            raise FloatingPointError(f"member {index}, begun anew, predicts values that are not finite")
         passed = error <= before and math.isfinite(error)
         member.renewal.trial = not passed
         what = "its new weights are published" if passed else "its earlier weights go on predicting"

@@ -312,6 +312,14 @@ class Samples(Database):
         rows = self._run(_TWIN, {"hash": digest(blob), "data": blob, "level": level})
         return (int(rows[0][0]), str(rows[0][1])) if rows else None
 
+    def want(self, number: int) -> bool:
+        """Note that a walker wants a sample which was selected and waits; whether it is one."""
+        sql = "SELECT 1 FROM samples WHERE id = ? AND state = 'waiting' AND origin IN ('active', 'wanted')"
+        if not self._run(sql, [number]):
+            return False
+        self._write("UPDATE samples SET origin = 'wanted' WHERE id = ?", number)
+        return True
+
     def _blobs(self, table: str, key: str, numbers: Sequence[int]) -> list[bytes]:
         return self._column("data", table, key, numbers)
 

@@ -346,6 +346,25 @@ class ModelContract(KernelContract, ABC):
             self.pull(model, 2)
         self._check_twins(twin, trainer)
 
+    def test_training_goes_on_without_the_labels_of_a_round_that_was_cut_short(self) -> None:
+        """A run that was killed has fewer labels than its snapshot knew; they come with the next round."""
+        self.needs("snapshot")
+        self.needs("use")
+        labelled = self.labelled()
+        half = len(labelled) // 2
+        first, second = labelled.split([half, len(labelled) - half])
+        trainer = self.make_trainer(batch=labelled)
+        trainer.use(self.used(labelled))
+        self.pull(trainer, 2)
+        state = copied(trainer.snapshot())
+        twin = self.make(0, role="training")
+        twin.extend(first, self.validation(first))
+        twin.use(self.used(first))
+        twin.restore(state)
+        twin.extend(second, self.validation(second))
+        twin.use(self.used(labelled))
+        assert self.pull(twin, 1), "after a restart with fewer labels there is nothing to train"
+
     def _check_twins(self, twin: Any, trainer: Any) -> None:
         """Assert that a restored trainer is where the other one is, to the last bit."""
         for what in ("weights", "snapshot"):

@@ -65,13 +65,9 @@ class _Stepper:
 
     def step(self) -> None:
         """One step; forces on the way are those at its end."""
-        walker = self._walker
-        walker.stepping = True
+        self._walker.stepping = True
         self._dynamics.step()
-        walker.stepping = False
-        walker.time += 1
-        for bias in walker.biases:
-            bias.advance(self._dynamics.atoms, walker.time)
+        self._walker.moved(self._dynamics.atoms)
 
 
 class BiasedWalker(LangevinWalker):
@@ -80,8 +76,8 @@ class BiasedWalker(LangevinWalker):
     Notes
     -----
     Proposals are plain geometries, feedback and labels those of the committee and the oracle: the bias acts on the
-    dynamics alone. After a reset the time, and with it a moving restraint, goes back to where it stood at the last
-    trusted frame; hills stay. Every job begins at time 0 without hills.
+    dynamics alone. After a reset the time, and with it a moving restraint and its work, goes back to where it stood at
+    the last trusted frame; hills stay. Every job begins at time 0 without hills.
     """
 
     Options = BiasedOptions
@@ -101,6 +97,20 @@ class BiasedWalker(LangevinWalker):
         self.time = 0
         self.stepping = False
         self._trusted_time = 0
+        self._trusted_work = np.zeros(len(self._moving))
+
+    def moved(self, atoms: Atoms) -> None:
+        """A step has been made, to this geometry."""
+        self.stepping = False
+        self.time += 1
+        for bias in self.biases:
+            bias.advance(atoms, self.time)
+        if self.time == self._trusted_time:
+            self._trusted_work = np.array([bias.work for bias in self._moving])
+
+    @property
+    def _moving(self) -> list[Restraint]:
+        return [bias for bias in self.biases if isinstance(bias, Restraint) and bias.moving]
 
     def _new_biases(self) -> list[Bias]:
         o = self.options
@@ -132,13 +142,17 @@ class BiasedWalker(LangevinWalker):
     def _prepare(self, trusted: Sample | None) -> Atoms:
         self.stepping = False
         if not self._restored:
-            self.time = 0 if trusted is None else self._trusted_time
+            if trusted is None:
+                self._trusted_time, self._trusted_work = 0, np.zeros(len(self._moving))
+            self.time = self._trusted_time
+            for bias, work in zip(self._moving, self._trusted_work, strict=True):
+                bias.work = float(work)
         return super()._prepare(trusted)
 
     def _close_job(self) -> None:
         self._write_hills()
         super()._close_job()
-        work = sum(b.work for b in self.biases if isinstance(b, Restraint) and b.moving)
+        work = sum(bias.work for bias in self._moving)
         if work:
             self.context.note(f"walker {self.context.index}: moving restraints have done {work:.4f} eV of work")
         for bias in self.biases:
@@ -159,6 +173,7 @@ class BiasedWalker(LangevinWalker):
         """As of `ase.langevin`, with the time, the hills and the work so far."""
         state = dict(super().snapshot())
         state["time"] = np.array([self.time, self._trusted_time], np.int64)
+        state["trusted_work"] = self._trusted_work.copy()
         for k, bias in enumerate(self.biases):
             state |= {f"bias.{k}.{name}": value for name, value in bias.snapshot().items()}
         return state
@@ -167,6 +182,7 @@ class BiasedWalker(LangevinWalker):
         """Go on exactly as the walker would have that gave the snapshot."""
         super().restore(state)
         self.time, self._trusted_time = (int(n) for n in state["time"])
+        self._trusted_work = np.array(state.get("trusted_work", self._trusted_work), np.float64)
         for k, bias in enumerate(self.biases):
             start = f"bias.{k}."
             bias.restore({name[len(start) :]: value for name, value in state.items() if name.startswith(start)})

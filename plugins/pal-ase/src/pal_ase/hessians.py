@@ -17,6 +17,7 @@ from pal_core.kernels import Context, OracleFailure
 from pal_ase.codec import atoms_to_sample
 from pal_ase.label_options import CalculatorOptions
 from pal_ase.oracle import CalculatorOracle
+from pal_ase.vibrations import displacements, second_derivatives
 
 __all__ = ["computed_hessian", "finite_differences", "stored_hessian"]
 
@@ -45,25 +46,13 @@ def stored_hessian(kernel: str, path: Path, place: int, atoms: Atoms) -> Floats:
             f"found shape {found.shape}",
             "second derivatives in eV/Å^2, one matrix for all structures or one for each",
         )
-    return _symmetric(found)
+    symmetric: Floats = (found + found.T) / 2
+    return symmetric
 
 
 def finite_differences(forces: Callable[[Atoms], Floats], atoms: Atoms) -> Floats:
     """Symmetric matrix of second derivatives in eV/Å², from central differences of forces, 6 N calculations."""
-    rows = []
-    for index in np.ndindex(len(atoms), 3):
-        both = []
-        for shift in (_STEP, -_STEP):
-            moved = atoms.copy()
-            moved.positions[index] += shift
-            both.append(forces(moved))
-        rows.append((both[1] - both[0]).ravel() / (2 * _STEP))
-    return _symmetric(np.stack(rows))
-
-
-def _symmetric(matrix: Floats) -> Floats:
-    both: Floats = matrix + matrix.T
-    return both / 2
+    return second_derivatives([forces(moved) for moved in displacements(atoms, range(len(atoms)), _STEP)], _STEP)
 
 
 def computed_hessian(kernel: str, options: CalculatorOptions, place: int, atoms: Atoms, directory: Path) -> Floats:

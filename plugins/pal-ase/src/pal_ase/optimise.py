@@ -9,6 +9,7 @@ from ase import Atoms
 from pal_core.kernels import Context, Sample, State
 
 from pal_ase.codec import atoms_to_sample
+from pal_ase.inside_out import Band
 from pal_ase.results import Results
 from pal_ase.search_options import OptimizeOptions
 from pal_ase.structures import placed
@@ -20,11 +21,14 @@ __all__ = ["OptimizeWalker", "SearchWalker"]
 class SearchWalker(Walker):
     """A walker whose jobs end with something found.
 
-    After a reset or a restart the job at hand begins anew, at the last trusted geometry if there is one.
+    After a reset or a restart the job at hand begins anew, at the last trusted geometry if there is one; after too many
+    resets by one model it is given up.
     """
 
     folder: ClassVar[str]
     """Of what is found, below the run directory."""
+    success: ClassVar[str]
+    """Key of a record that says whether the job has found something."""
 
     def __init__(self, options: Any, context: Context) -> None:
         super().__init__(options, context)
@@ -41,6 +45,20 @@ class SearchWalker(Walker):
         super().restore(state)
         self._resume = True
 
+    def _reset(self, problem: str) -> Atoms | Band | None:
+        limit = self.options.give_up_after
+        return self._give_job_up(problem) if limit and self.counts.setbacks >= limit else super()._reset(problem)
+
+    def _give_job_up(self, problem: str) -> Atoms | Band | None:
+        """Begin the next job; what this one has found before stays."""
+        reason = f"given up after {self.counts.setbacks} resets by the same model, the last time since {problem}"
+        self.context.note(f"walker {self.context.index}: job {self.counts.runs} is {reason}")
+        if not any(r["job"] == self.counts.runs for r in self._results.records):
+            self._keep({self.success: False, "reason": reason})
+        self.give_up()
+        self._close_job()
+        return self._begin()
+
     def _keep(self, record: dict[str, Any], *frames: tuple[Atoms, dict[str, Any]]) -> None:
         """Write what this job has found."""
         structure = {"structure": self.deal.structure(self.counts.runs)}
@@ -54,6 +72,7 @@ class OptimizeWalker(SearchWalker):
     Options = OptimizeOptions
     kernel: ClassVar[str] = "ase.optimize"
     folder: ClassVar[str] = "minima"
+    success: ClassVar[str] = "converged"
 
     def _run(self, atoms: Atoms) -> None:
         options, calculator = self.options, atoms.calc

@@ -27,10 +27,18 @@ _JOBS = (
 )
 
 
-class OptimizeOptions(WalkerOptions):
+class _SearchOptions(WalkerOptions):
+    jobs: Jobs = Field("list", description=_JOBS)
+    give_up_after: NonNegativeInt = Field(
+        100,
+        description="resets of a job, without a newer model in between, after which it is given up and the next one "
+        "begins; 0: never",
+    )
+
+
+class OptimizeOptions(_SearchOptions):
     """Options of `ase.optimize`."""
 
-    jobs: Jobs = Field("list", description=_JOBS)
     optimizer: Literal["BFGS", "BFGSLineSearch", "FIRE", "FIRE2", "GPMin", "LBFGS", "LBFGSLineSearch", "MDMin"] = Field(
         "BFGS", description="ASE's optimiser"
     )
@@ -39,10 +47,9 @@ class OptimizeOptions(WalkerOptions):
     verify: bool = Field(True, description="send the minimum to the oracle, whatever its uncertainty")
 
 
-class TsSearchOptions(WalkerOptions):
+class TsSearchOptions(_SearchOptions):
     """Options of `ase.ts-search`."""
 
-    jobs: Jobs = Field("list", description=_JOBS)
     pairs: bool = Field(
         False, description="the file holds reactant, product, reactant, product, … and not guesses of transition states"
     )

@@ -73,10 +73,12 @@ class TsSearchWalker(SearchWalker):
     Options = TsSearchOptions
     kernel: ClassVar[str] = "ase.ts-search"
     folder: ClassVar[str] = "transition-states"
+    success: ClassVar[str] = "found"
 
     def __init__(self, options: TsSearchOptions, context: Context) -> None:
         self._products: tuple[Atoms, ...] = ()
         self._band: Floats | None = None
+        self._failure: str | None = None
         super().__init__(options, context)
         self._read_products()
         self.deal = Deal(context.index, context.count, len(self.structures), options.jobs)
@@ -117,8 +119,16 @@ class TsSearchWalker(SearchWalker):
         try:
             self._settle_on(atoms)
         except _FailedError as error:
+            if self.counts.untrusted:
+                self._failure = f"{error}, by a model that doesn't trust itself there"
+                return
             self.context.note(f"walker {self.context.index}: no transition state: {error}")
             self._keep({"found": False, "reason": str(error)})
+
+    def _doubt(self) -> str | None:
+        """A failure is the model's as long as it isn't trusted: the search begins anew, with what it has taught."""
+        failure, self._failure = self._failure, None
+        return failure
 
     def _settle_on(self, atoms: Atoms) -> None:
         """Search, have the oracle look at what was found, and search again with a newer model until it agrees."""

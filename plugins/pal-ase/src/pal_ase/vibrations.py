@@ -1,7 +1,8 @@
-"""Second derivatives of the committee's mean, and the vibrations that follow from them."""
+"""Second derivatives from differences of forces, and the vibrations that follow from them."""
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -10,11 +11,21 @@ from ase.constraints import FixAtoms
 from numpy.typing import NDArray
 from pal_core.errors import PalError
 
-from pal_ase.modes import HBAR
-
-__all__ = ["WAVENUMBER", "Modes", "free_atoms", "hessian", "rigid_motions", "vibrations"]
+__all__ = [
+    "HBAR",
+    "WAVENUMBER",
+    "Modes",
+    "displacements",
+    "free_atoms",
+    "hessian",
+    "rigid_motions",
+    "second_derivatives",
+    "vibrations",
+]
 
 Floats = NDArray[np.float64]
+HBAR = float(units._hbar * 1e10 / np.sqrt(units._e * units._amu))
+"""Reduced Planck constant in Å (eV u)^(1/2): times the root of a curvature in eV/(Å² u) it is an energy in eV."""
 WAVENUMBER = HBAR / units.invcm
 """The wavenumber in cm^-1 of a force constant of 1 eV/Å² and a mass of 1 u."""
 
@@ -56,8 +67,28 @@ def free_atoms(atoms: Atoms) -> NDArray[np.int64]:
     return np.array([i for i in range(len(atoms)) if i not in fixed], np.int64)
 
 
+def displacements(atoms: Atoms, moving: Iterable[int], step: float) -> list[Atoms]:
+    """Copies with each coordinate of the atoms `moving` larger and smaller by `step` (Å), in this order."""
+    images = []
+    for i in moving:
+        for axis in range(3):
+            for sign in (1.0, -1.0):
+                image = atoms.copy()
+                image.positions[i, axis] += sign * step
+                images.append(image)
+    return images
+
+
+def second_derivatives(forces: Sequence[Floats], step: float) -> Floats:
+    """Of the energy in eV/Å², symmetric, from the forces (eV/Å) on the moving atoms at all `displacements`."""
+    flat = np.stack([np.asarray(f, np.float64).ravel() for f in forces])
+    second = (flat[1::2] - flat[0::2]) / (2 * step)
+    symmetric: Floats = (second + second.T) / 2
+    return symmetric
+
+
 def hessian(atoms: Atoms, step: float) -> Floats:
-    """Derivative of the predicted forces by central differences, all displacements in one turn.
+    """Second derivatives of the committee's mean by central differences, all displacements in one turn.
 
     Parameters
     ----------
@@ -72,18 +103,8 @@ def hessian(atoms: Atoms, step: float) -> Floats:
         Second derivatives of the energy in eV/Å², symmetric.
     """
     free = free_atoms(atoms)
-    displaced = []
-    for i in free:
-        for axis in range(3):
-            for sign in (1.0, -1.0):
-                image = atoms.copy()
-                image.positions[i, axis] += sign * step
-                displaced.append(image)
-    found = atoms.calc.prefetch([atoms], displaced)
-    forces = np.stack([np.asarray(f.mean["forces"], np.float64)[free].ravel() for f in found])
-    second = (forces[1::2] - forces[0::2]) / (2 * step)
-    symmetric: Floats = (second + second.T) / 2
-    return symmetric
+    found = atoms.calc.prefetch([atoms], displacements(atoms, free, step))
+    return second_derivatives([f.mean["forces"][free] for f in found], step)
 
 
 def rigid_motions(atoms: Atoms, masses: Floats) -> Floats:

@@ -50,6 +50,10 @@ class Counts:
         Resets since the last trusted prediction.
     since_reset : int
         Predictions since the last reset.
+    version : int
+        Newest model that has predicted.
+    setbacks : int
+        Resets of the job at hand by this model.
     """
 
     predictions: int = 0
@@ -59,6 +63,8 @@ class Counts:
     resets: int = 0
     relapses: int = 0
     since_reset: int = 0
+    version: int = 0
+    setbacks: int = 0
 
 
 class Walker(Generator):
@@ -103,6 +109,10 @@ class Walker(Generator):
     def _prepare(self, trusted: Sample | None) -> Atoms:
         """Atoms to begin with: at a trusted geometry, or at the start structure for None."""
 
+    def _doubt(self) -> str | None:
+        """Why `_run` must begin anew although it has returned; None: its job is done."""
+        return None
+
     def _returned(self) -> Stop | None:
         """Go on to the next job when `_run` has returned; the walker's last word if there is none."""
         if self._talk is not None:
@@ -112,7 +122,7 @@ class Walker(Generator):
     def _close_job(self) -> None:
         counts = self.counts
         counts.runs += 1
-        counts.untrusted = counts.relapses = counts.since_reset = 0
+        counts.untrusted = counts.relapses = counts.since_reset = counts.setbacks = 0
         self.trusted = self._talk = None
         self._guards = self._new_guards()
 
@@ -148,6 +158,8 @@ class Walker(Generator):
         """Count and record the predictions of one turn; why they can't be passed on, or None."""
         counts = self.counts
         counts.since_reset += 1
+        if (newest := max(f.version for f in feedbacks)) > counts.version:
+            counts.version, counts.setbacks = newest, 0
         for sample, found in zip(samples, feedbacks, strict=True):
             counts.predictions += 1
             self._trajectory.record(counts.predictions, sample, found, counts.resets)
@@ -172,11 +184,11 @@ class Walker(Generator):
         problem = None
         for _ in range(_TRIES):
             if asked is None:
-                self._pending = None
-                stop = self._returned()
+                self._pending, problem = None, self._doubt()
+                stop = self._returned() if problem is None else None
                 if stop is not None:
                     return stop
-                asked = self._begin()
+                asked = self._begin() if problem is None else self._reset(problem)
                 continue
             images = asked.images if isinstance(asked, Band) else (asked,)
             problem = next(filter(None, map(self._guards.judge, images)), None)
@@ -206,6 +218,7 @@ class Walker(Generator):
             self._forget()
         counts.untrusted = counts.since_reset = 0
         counts.resets += 1
+        counts.setbacks += 1
         counts.relapses += 1
         place = "last trusted frame" if self.trusted is not None else "start structure"
         text = f"walker {self.context.index} goes back to its {place}: {problem}"

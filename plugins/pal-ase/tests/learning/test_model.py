@@ -243,6 +243,22 @@ class TestUse:
         with pytest.raises(IndexError, match=r"are to be used, but there are 4"):
             started(clusters(4)).use(np.array(rows))
 
+    def test_run_killed_in_a_round_goes_on_with_the_samples_of_the_round_before(self):
+        """Its snapshot knows samples that come again later only."""
+        data = clusters(20)
+        model = started(data)
+        model.use(np.arange(8, 20))
+        train(model, 2)
+        twin = started(data.take(np.arange(10)))
+        twin.restore(model.snapshot())
+        assert twin._trainer.samples.rows.tolist() == [8, 9]
+        twin.extend(data.take(np.arange(10, 20)), np.zeros(10, bool))
+        twin.use(np.arange(8, 20))
+        for other in (model, twin):
+            train(other, 2)
+        wanted = model.weights()
+        assert all(np.array_equal(a, wanted[n]) for n, a in twin.weights().items())
+
     def test_samples_left_out_are_counted(self):
         data = clusters(10)
         data.columns["energy"][3] = np.nan

@@ -225,7 +225,7 @@ class Trainer:
         }
 
     def load(self, state: Mapping[str, NDArray[Any]]) -> None:
-        """Undo `state`; more data than it knew of count as new."""
+        """Undo `state`; more data than it knew of count as new, and those that are not there any more are missed."""
         self.optimiser.load(_below("optimiser.", state))
         for network in (self.network, self.potential.network):
             network.set_constants(_below("constant.", state))
@@ -239,7 +239,9 @@ class Trainer:
         self.pretrained = bool(counters[4])
         rng.set_state(self.shuffle, state["shuffle"])
         later = np.arange(int(state.get("given", 0)), len(self.samples))
-        self.samples.use(np.concatenate([state.get("rows", later[:0]), later]))
+        rows = state.get("rows", later[:0])
+        # A run that was killed in the middle of a round goes on from the round before: its labels come again later.
+        self.samples.use(np.concatenate([rows[rows < len(self.samples)], later]))
         self._relate()
 
 
