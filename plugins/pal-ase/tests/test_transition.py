@@ -212,7 +212,7 @@ class TestConfirmation:
         assert not records(context)[0]["confirmed"]
 
     def test_without_a_newer_model_it_takes_what_it_has(self, save, context, notes):
-        player = self.start(save, context, wait=5)
+        player = self.start(save, context, wait=1e-3)
         player.play()
         assert player.stop == Stop("1 jobs done")
         assert notes == ["walker 0: no newer model has looked at its transition state"]

@@ -108,8 +108,10 @@ class TsSearchOptions(_SearchOptions):
         10,
         description="versions (publications of weights) by which that model must be newer: time to learn the labels",
     )
-    wait: PositiveInt = Field(
-        5000, description="turns that a walker waits for a newer model before it takes what it has"
+    wait: PositiveFloat = Field(
+        7200.0,
+        description="how long a walker looks around the path for a newer model before it takes what it has",
+        json_schema_extra={"unit": "s"},
     )
 
     @field_validator("product")

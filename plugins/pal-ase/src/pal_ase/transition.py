@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -228,7 +229,8 @@ class TsSearchWalker(SearchWalker):
         What is uncertain there is labelled as anywhere else.
         """
         path = [found.atoms, *found.path(self.options.path)]
-        for _ in range(self.options.wait):
+        end = time.monotonic() + self.options.wait
+        while time.monotonic() < end:
             sizes = self.options.rattle * self.rng.uniform(0.25, 1.0, len(path))
             images = [displaced(image, size, self.rng) for image, size in zip(path, sizes, strict=True)]
             fit = [image for image in images if self._guards.judge(image) is None]
