@@ -56,7 +56,7 @@ def test_job_goes_through_its_time_limit_and_the_loss_of_a_node_without_losing_a
 
 def compare(case):
     """What the oracles say they have labelled, and what is stored."""
-    made, stored = made_and_stored(case.folder, case.directory)
+    made, stored = made_and_stored(case.folder, case.folder / "run")
     assert sum(stored.values()) == 800
     # Those on the way to the manager when the node died are made again, or still wait at the end.
     assert sum((made - stored).values()) <= 2 * ORACLES
