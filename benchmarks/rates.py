@@ -20,9 +20,12 @@ class Rival(ABC):
     ----------
     members : list of pal_core.kernels.Model
         Kernels in the role of prediction.
+    same_weights : bool
+        Whether the library has the kernels' weights; otherwise only times are compared, of networks of one size.
     """
 
     members: list[Any]
+    same_weights: bool = True
 
     @abstractmethod
     def one_by_one(self, structures: Sequence[Atoms]) -> np.ndarray:
