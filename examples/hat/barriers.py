@@ -60,9 +60,12 @@ class Barrier:
         return {name: value for name, value in asdict(self).items() if name in names} | {"sound": self.sound}
 
 
-def barrier(reaction: Reaction, surface: Surface) -> Barrier:
-    """Relax reactants and products, then climb from the guess to the transition state."""
-    minima = _minima(surface, [*reaction.reactants, *reaction.products])
+def barrier(reaction: Reaction, surface: Surface, known: dict[bytes, Found] | None = None) -> Barrier:
+    """Relax reactants and products, then climb from the guess to the transition state.
+
+    `known` holds minima of this surface by the structures they were relaxed from; new ones are added.
+    """
+    minima = _minima(surface, [*reaction.reactants, *reaction.products], {} if known is None else known)
     before, after = minima[: len(reaction.reactants)], minima[len(reaction.reactants) :]
     guess = relaxed(surface, reaction.guess, springs=reaction.springs, fmax=0.03, steps=150)
     top = saddle(surface, guess.atoms)
@@ -82,13 +85,13 @@ def barrier(reaction: Reaction, surface: Surface) -> Barrier:
     )
 
 
-def _minima(surface: Surface, structures: Sequence[Atoms]) -> list[Found]:
+def _minima(surface: Surface, structures: Sequence[Atoms], known: dict[bytes, Found]) -> list[Found]:
     """Each relaxed alone; what occurs twice, as in X-H + X, only once."""
-    found: list[Found] = []
-    for atoms in structures:
-        twin = next((f for other, f in zip(structures, found, strict=False) if other == atoms), None)
-        found.append(twin or relaxed(surface, atoms))
-    return found
+    names = [atoms.numbers.tobytes() + atoms.positions.tobytes() for atoms in structures]
+    for name, atoms in zip(names, structures, strict=True):
+        if name not in known:
+            known[name] = relaxed(surface, atoms)
+    return [known[name] for name in names]
 
 
 def _sum(parts: Iterable[Found]) -> float:

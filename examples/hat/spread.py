@@ -11,6 +11,7 @@ from pathlib import Path
 
 from barriers import Barrier, barrier
 from reactions import Reaction
+from search import Found, Surface
 from surfaces import CommitteeSurface, OracleSurface, oracle_of
 
 from pal_core.api import open_run
@@ -40,16 +41,17 @@ def _spread(reactions: Sequence[Reaction], settings: Path, on_oracle: bool) -> l
 
 
 def _search(settings: Path, on_oracle: bool, reaction: Reaction) -> Barrier:
-    found = barrier(reaction, _oracle(settings) if on_oracle else _committee(settings))
+    surface, known = _oracle(settings) if on_oracle else _committee(settings)
+    found = barrier(reaction, surface, known)
     print(f"{reaction.name}: searched on the {'oracle' if on_oracle else 'committee'}", flush=True)
     return found
 
 
 @cache
-def _oracle(settings: Path) -> OracleSurface:
-    return OracleSurface(oracle_of(load(settings, PluginHost.discover())))
+def _oracle(settings: Path) -> tuple[Surface, dict[bytes, Found]]:
+    return OracleSurface(oracle_of(load(settings, PluginHost.discover()))), {}
 
 
 @cache
-def _committee(settings: Path) -> CommitteeSurface:
-    return CommitteeSurface(open_run(settings).models())
+def _committee(settings: Path) -> tuple[Surface, dict[bytes, Found]]:
+    return CommitteeSurface(open_run(settings).models()), {}

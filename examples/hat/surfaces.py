@@ -45,7 +45,7 @@ class CommitteeSurface:
         answers: list[Answer] = []
         for start in range(0, len(images), self.PIECE):
             batch = atoms_to_batch(images[start : start + self.PIECE])
-            mean = Committee([model.predict(batch) for model in self._models]).mean
+            mean = Committee(type(self._models[0]).predict_together(self._models, batch)).mean
             answers += [(float(row["energy"]), np.array(row["forces"], np.float64)) for row in mean]
         return answers
 
