@@ -137,6 +137,13 @@ class TestPrediction:
         assert (fault.what, fault.remedy) == (what, "the members predict one by one")
         assert host._faults == {0: 0, 1: 0}
 
+    def test_members_that_always_fail_together_are_not_asked_together_for_ever(self, tmp_path):
+        host, out = predictor(tmp_path, kernel="Joint", fails="together")
+        answers = [predict(host, out, n=2) for _ in range(6)]
+        assert [a.outputs[1].columns["energy"].tolist() for a in answers] == [[0.0] * 2] * 6
+        told = [f.remedy for f in out.of(m.Fault)]
+        assert told == ["the members predict one by one"] * 3 + ["the members predict one by one from now on"]
+
     def test_error_of_one_member_predicted_together_stays_its_own(self, tmp_path, monkeypatch):
         host, out = predictor(tmp_path, kernel="Joint")
 

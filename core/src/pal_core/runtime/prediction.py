@@ -35,6 +35,7 @@ class PredictionHost(Host):
         self._last: m.Halt | None = None
         self._deadline = 0.0
         self._faults = dict.fromkeys(self.part.indices, 0)
+        self._joint_faults = 0
         for index in self.part.indices:
             self._held[index] = newest_weights(self.setup, index)
             self._members[index] = self._make(index)
@@ -115,19 +116,26 @@ class PredictionHost(Host):
         self.count(predicted=len(request.batch), batches=1)
 
     def _together(self, batch: Batch) -> Sequence[Batch | None]:
-        """What the members predict in one call, if their class has one of its own; None: they are to be asked alone."""
+        """What the members predict in one call, if their class has one of its own; None: they are to be asked alone.
+
+        They are asked alone for good after ``model.resets`` errors of that call in a row, which would cost time only.
+        """
         members = list(self._members.values())
         alone: list[Batch | None] = [None] * len(members)
-        kind = type(members[0])
-        if len(members) == 1 or kind.predict_together.__func__ is Model.predict_together.__func__:  # type: ignore[attr-defined]
+        kind, limit = type(members[0]), self.setup.loaded.settings.model.resets
+        one_by_one = kind.predict_together.__func__ is Model.predict_together.__func__  # type: ignore[attr-defined]
+        if len(members) == 1 or one_by_one or self._joint_faults > limit:
             return alone
         try:
             found = kind.predict_together(members, batch)
             if len(found) != len(members):
                 raise SchemaError(f"predict_together gave {len(found)} predictions of {len(members)} members")
         except Exception as error:
-            self.report(self.kernel_error(error), "the members predict one by one")
+            self._joint_faults += 1
+            more = "" if self._joint_faults <= limit else " from now on"
+            self.report(self.kernel_error(error), f"the members predict one by one{more}")
             return alone
+        self._joint_faults = 0
         return found
 
     def _output(self, index: int, batch: Batch, output: Batch | None) -> Batch:
