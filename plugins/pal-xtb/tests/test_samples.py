@@ -23,7 +23,7 @@ CELL = 5 * np.eye(3)
         (([1, 9], [[0, 0, 0], [0, 0, 0.05]]), "atoms 0 and 1 \\(H-F\\) are 0.05 Å apart, 0.1 Å are wanted"),
         (([1, 1], H2, 0, 2), "2 valence electrons: an even number of electrons needs an odd multiplicity"),
         (([1, 1], H2, 1, 1), "1 valence electrons: an odd number of electrons needs an even multiplicity"),
-        (([1, 1], H2, 3, 1), "charge 3 takes 1 more electrons than the valence shells have"),
+        (([1, 1], H2, 3, 1), "charge 3 takes 1 more electrons than there are valence electrons"),
         (([1, 1], H2, 0, 5), "with 2 valence electrons: multiplicity 3 is the highest"),
         (([1, 1], H2, 0, 0), "multiplicity is 0, 1 or more is wanted"),
         (([1, 1], H2, 0, 1, np.zeros((3, 3))), "the sample is periodic, but its cell has no volume"),

@@ -1,0 +1,58 @@
+"""Options of oracles for excited states: the same words for every program. Light."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pal_core.options import Interface
+from pydantic import Field, NonNegativeInt, PositiveInt, model_validator
+
+from pal_ase.electronic_options import ElectronicOptions
+from pal_ase.schema import SAMPLE, label_schema
+from pal_ase.state_schema import state_schema
+
+__all__ = ["ResponseOptions"]
+
+
+class ResponseOptions(ElectronicOptions):
+    """A reference state, and excited states as its linear response."""
+
+    states: PositiveInt = Field(3, description="excited states, from the lowest")
+    response: Literal["tddft", "tda"] = Field(
+        "tddft",
+        description="full linear response (time-dependent DFT or Hartree-Fock), or the Tamm-Dancoff approximation",
+    )
+    spin: Literal["singlet", "triplet"] = Field(
+        "singlet", description="of the excited states of a restricted reference; others' states are not spin-pure"
+    )
+    gradients: Literal["all"] | tuple[NonNegativeInt, ...] = Field(
+        "all", description="states whose forces are computed, 0 is the ground state; others' are zero and marked"
+    )
+    surface: NonNegativeInt | None = Field(
+        None, description="label energy and forces of this state only, for models of one surface"
+    )
+
+    @model_validator(mode="after")
+    def _states_exist(self) -> ResponseOptions:
+        wanted = self.gradient_states
+        if max(wanted, default=0) > self.states:
+            name = "surface" if self.surface is not None else "gradients"
+            raise ValueError(f"{name} names state {max(wanted)}, but states = {self.states}")
+        return self
+
+    @property
+    def gradient_states(self) -> tuple[int, ...]:
+        """States whose forces are to be computed, in order."""
+        if self.surface is not None:
+            return (self.surface,)
+        return tuple(range(self.states + 1)) if self.gradients == "all" else tuple(sorted(set(self.gradients)))
+
+    def level_of_theory(self) -> str:
+        """What is computed, in words that leave no doubt."""
+        method = {"tddft": "full linear response", "tda": "Tamm-Dancoff approximation"}[self.response]
+        return f"{super().level_of_theory()}; {self.states} {self.spin} states by {method}"
+
+    def interface(self) -> Interface:
+        """Samples of pal-ase in; all states out, or one of them as if there were no others."""
+        label = label_schema() if self.surface is not None else state_schema(self.states)
+        return Interface(consumes=SAMPLE, produces=label)
