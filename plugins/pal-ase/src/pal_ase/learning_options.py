@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
 from pal_core.options import Interface, KernelOptions
 from pydantic import (
@@ -19,7 +19,7 @@ from pydantic import (
 from pal_ase.elements import SYMBOLS
 from pal_ase.schema import SAMPLE, label_schema
 
-__all__ = ["LearningOptions"]
+__all__ = ["ChargeOptions", "FineTuningOptions", "LearningOptions"]
 
 
 class LearningOptions(KernelOptions):
@@ -87,3 +87,48 @@ class LearningOptions(KernelOptions):
     def interface(self) -> Interface:
         """Numbers, positions and cell in; energy, forces and, where asked for, stress out."""
         return Interface(SAMPLE.pick(["numbers", "positions", "cell", "pbc"]), label_schema(self.stress))
+
+
+class ChargeOptions(LearningOptions):
+    """Those of a potential that can be told total charge and spin multiplicity."""
+
+    charge_embedding: bool = Field(False, description="tell the network total charge and spin multiplicity")
+    charges: Annotated[int, Field(ge=0, le=100)] = Field(
+        5, description="largest total charge of either sign that is embedded", json_schema_extra={"unit": "e"}
+    )
+    multiplicities: PositiveInt = Field(6, description="largest spin multiplicity that is embedded")
+
+    def interface(self) -> Interface:
+        """Numbers, positions and cell (and charge and multiplicity) in; energy, forces and stress out."""
+        more = ["charge", "multiplicity"] if self.charge_embedding else []
+        return Interface(SAMPLE.pick(["numbers", "positions", "cell", "pbc", *more]), label_schema(self.stress))
+
+
+class FineTuningOptions(ChargeOptions):
+    """Those of a potential that can start from a model file, as it is or with new readouts."""
+
+    model: Path | None = Field(
+        None, description="model file to start from, from `pal NAME convert`; it brings architecture and references"
+    )
+    train: Literal["all", "readouts"] = Field(
+        "all", description='"readouts" trains the readouts only and freezes the rest, which members then share'
+    )
+    new_readouts: bool = Field(
+        False, description="let each member start from readouts of its own instead of those of `model` or `weights`"
+    )
+
+    @classmethod
+    def architecture(cls) -> tuple[str, ...]:
+        """Options that a model file determines: these and the option `model` exclude one another."""
+        return ("cutoff",)
+
+    @model_validator(mode="after")
+    def _something_to_start_from(self) -> FineTuningOptions:
+        if self.model is not None:
+            given = [name for name in self.architecture() if name in self.model_fields_set]
+            if given:
+                raise ValueError(f"option model brings {', '.join(given)} from its file: leave them out")
+        elif self.weights is None and (self.train == "readouts" or self.new_readouts):
+            option = 'train = "readouts"' if self.train == "readouts" else "new_readouts"
+            raise ValueError(f"{option} needs a trained network: give option model or weights")
+        return self

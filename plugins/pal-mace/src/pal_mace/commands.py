@@ -6,13 +6,11 @@ from pathlib import Path
 
 import click
 
+from pal_ase.trust import require_trust, trust_option
+
 __all__ = ["mace"]
 
 _FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
-_TRUST = (
-    "{0} is a pickle: reading it runs whatever code is in it. If you know where it comes from and trust that, "
-    "repeat the command with --trust."
-)
 
 
 @click.group()
@@ -23,7 +21,7 @@ def mace() -> None:
 @mace.command()
 @click.argument("source", type=_FILE)
 @click.argument("target", type=click.Path(dir_okay=False, path_type=Path))
-@click.option("--trust", is_flag=True, help="I trust SOURCE: run the code that it may hold.")
+@trust_option
 @click.option("--head", help="Which head of a model with several to keep.")
 @click.option("--elements", default="", help="Keep these elements only, such as H,C,N,O.")
 def convert(source: Path, target: Path, trust: bool, head: str | None, elements: str) -> None:
@@ -31,8 +29,7 @@ def convert(source: Path, target: Path, trust: bool, head: str | None, elements:
 
     Energies and forces of both are compared before TARGET is written.
     """
-    if not trust:
-        raise click.ClickException(_TRUST.format(source))
+    require_trust(source, trust)
     from pal_mace.convert import convert as make
     from pal_mace.convert import suitable
     from pal_mace.modelfile import write

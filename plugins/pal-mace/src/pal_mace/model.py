@@ -12,7 +12,7 @@ from pal_ase.learning.model import AtomisticModel, Units
 from pal_mace.architecture import Architecture
 from pal_mace.modelfile import ModelFile, read, references
 from pal_mace.network import MaceNetwork
-from pal_mace.options import ARCHITECTURE, MaceOptions
+from pal_mace.options import MaceOptions
 
 __all__ = ["MaceCommittee"]
 
@@ -23,7 +23,7 @@ class MaceCommittee(AtomisticModel):
     Options: ClassVar[type[KernelOptions]] = MaceOptions
     options: MaceOptions
     kernel = "mace.committee"
-    shaping = "model, charge_embedding, charges, multiplicities, " + ", ".join(ARCHITECTURE)
+    shaping = "model, charge_embedding, charges, multiplicities, " + ", ".join(MaceOptions.architecture())
 
     def __init__(self, options: MaceOptions, context: Context) -> None:
         self._file = None if options.model is None else _fitting(read(options.model), options)

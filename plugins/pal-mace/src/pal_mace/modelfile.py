@@ -9,9 +9,8 @@ from typing import Any
 
 import numpy as np
 import torch
-from safetensors import safe_open
-from safetensors.torch import save_file
 
+from pal_ase.learning.modelfile import read_model, write_model
 from pal_mace.architecture import Architecture
 
 __all__ = ["ModelFile", "derived", "read", "references", "write"]
@@ -57,8 +56,8 @@ def derived(name: str) -> bool:
 
 def write(path: Path, architecture: Architecture, state: dict[str, torch.Tensor]) -> None:
     """Write a model file from a module's state."""
-    tensors = {n: t.detach().cpu().contiguous().clone() for n, t in state.items() if not derived(n)}
-    save_file(tensors, path, {"format": _FORMAT, "architecture": json.dumps(architecture.to_plain())})
+    arrays = {n: t.detach().cpu().numpy() for n, t in state.items() if not derived(n)}
+    write_model(path, arrays, {"format": _FORMAT, "architecture": json.dumps(architecture.to_plain())})
 
 
 def read(path: Path) -> ModelFile:
@@ -70,22 +69,8 @@ def read(path: Path) -> ModelFile:
     ValueError
         If it is something else.
     """
-    if not path.is_file():
-        raise FileNotFoundError(f"mace.committee: option model: there is no file {path}")
-    try:
-        with safe_open(path, "pt") as file:
-            about = file.metadata() or {}
-            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - not a mapping
-    except Exception as error:
-        raise ValueError(
-            f"mace.committee: option model: {path} is not a safetensors file ({error}); "
-            f"`pal mace convert {path.name} OUT.safetensors` makes one of a MACE model"
-        ) from error
-    if about.get("format") != _FORMAT:
-        raise ValueError(
-            f"mace.committee: option model: {path} holds tensors, but no MACE model ({_FORMAT!r} is wanted in its "
-            f"metadata, {about.get('format')!r} was found); weights of a run belong to option weights"
-        )
+    arrays, about = read_model(path, "mace.committee", _FORMAT, "MACE")
+    tensors = {name: torch.from_numpy(array) for name, array in arrays.items()}
     return ModelFile(Architecture.from_plain(json.loads(about["architecture"])), tensors)
 
 

@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-from typing import Annotated, Literal
+from typing import Literal
 
-from pal_core.options import Interface
 from pydantic import Field, PositiveFloat, PositiveInt, field_validator, model_validator
 
 from pal_ase.elements import SYMBOLS
-from pal_ase.learning_options import LearningOptions
-from pal_ase.schema import SAMPLE, label_schema
+from pal_ase.learning_options import FineTuningOptions
 
-__all__ = ["ARCHITECTURE", "MaceOptions"]
+__all__ = ["MaceOptions"]
 
-ARCHITECTURE = (
+_ARCHITECTURE = (
     "cutoff",
     "elements",
     "features",
@@ -28,10 +25,9 @@ ARCHITECTURE = (
     "radial_layers",
     "readout",
 )
-"""What a model file determines: these options and the option `model` exclude one another."""
 
 
-class MaceOptions(LearningOptions):
+class MaceOptions(FineTuningOptions):
     """Options of `mace.committee`."""
 
     learning_rate: PositiveFloat = Field(0.01, description="largest step of the optimiser (AdamW)")
@@ -54,20 +50,6 @@ class MaceOptions(LearningOptions):
         (64, 64, 64), description="widths of the layers that turn radial functions into weights of a pair"
     )
     readout: PositiveInt = Field(16, description="width of the last layer's readout")
-    charge_embedding: bool = Field(False, description="tell the network total charge and spin multiplicity")
-    charges: Annotated[int, Field(ge=0, le=100)] = Field(
-        5, description="largest total charge of either sign that is embedded", json_schema_extra={"unit": "e"}
-    )
-    multiplicities: PositiveInt = Field(6, description="largest spin multiplicity that is embedded")
-    model: Path | None = Field(
-        None, description="file from `pal mace convert` to start from; it brings the architecture and references"
-    )
-    train: Literal["all", "readouts"] = Field(
-        "all", description='"readouts" trains the readouts only and freezes the rest, which members then share'
-    )
-    new_readouts: bool = Field(
-        False, description="let each member start from readouts of its own instead of those of `model` or `weights`"
-    )
     accelerate: bool = Field(True, description="use cuEquivariance on CUDA where it is installed")
 
     @field_validator("elements")
@@ -80,22 +62,13 @@ class MaceOptions(LearningOptions):
             raise ValueError(f"an element stands twice: {', '.join(elements)}")
         return elements
 
+    @classmethod
+    def architecture(cls) -> tuple[str, ...]:
+        """Options that a model file determines."""
+        return _ARCHITECTURE
+
     @model_validator(mode="after")
     def _consistent(self) -> MaceOptions:
-        if self.model is not None:
-            given = [name for name in ARCHITECTURE if name in self.model_fields_set]
-            if given:
-                raise ValueError(f"option model brings {', '.join(given)} from its file: leave them out")
-        elif self.hidden_l > self.max_l:
+        if self.model is None and self.hidden_l > self.max_l:
             raise ValueError(f"hidden_l = {self.hidden_l} can't be larger than max_l = {self.max_l}")
-        trained = self.model is not None or self.weights is not None
-        if not trained and (self.train == "readouts" or self.new_readouts):
-            option = 'train = "readouts"' if self.train == "readouts" else "new_readouts"
-            raise ValueError(f"{option} needs a trained network: give option model or weights")
         return self
-
-    def interface(self) -> Interface:
-        """Numbers, positions and cell (and charge and multiplicity) in; energy, forces and stress out."""
-        names = ["numbers", "positions", "cell", "pbc"]
-        more = ["charge", "multiplicity"] if self.charge_embedding else []
-        return Interface(SAMPLE.pick(names + more), label_schema(self.stress))

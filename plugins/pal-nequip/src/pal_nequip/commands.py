@@ -6,13 +6,11 @@ from pathlib import Path
 
 import click
 
+from pal_ase.trust import require_trust, trust_option
+
 __all__ = ["nequip"]
 
 _FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
-_TRUST = (
-    "{0} is a pickle: reading it runs whatever code is in it. If you know where it comes from and trust that, "
-    "repeat the command with --trust."
-)
 
 
 @click.group()
@@ -23,14 +21,13 @@ def nequip() -> None:
 @nequip.command()
 @click.argument("source", type=_FILE)
 @click.argument("target", type=click.Path(dir_okay=False, path_type=Path))
-@click.option("--trust", is_flag=True, help="I trust SOURCE: run the code that it may hold.")
+@trust_option
 def convert(source: Path, target: Path, trust: bool) -> None:
     """Make a model file for option `model` from SOURCE, a checkpoint (.ckpt) or package (.nequip.zip) of NequIP.
 
     Energies and forces of both are compared before TARGET is written.
     """
-    if not trust:
-        raise click.ClickException(_TRUST.format(source))
+    require_trust(source, trust)
     from pal_nequip.convert import convert as make
     from pal_nequip.convert import load_pickle
     from pal_nequip.modelfile import write

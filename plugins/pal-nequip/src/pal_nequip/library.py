@@ -15,7 +15,7 @@ import torch
 from nequip.utils.global_state import global_state_initialized, set_global_state
 
 from pal_ase.elements import SYMBOLS
-from pal_nequip.options import EquivariantOptions, NequipOptions, architecture
+from pal_nequip.options import EquivariantOptions, NequipOptions
 
 __all__ = ["Recipe", "graph_model", "undisturbed"]
 
@@ -39,7 +39,7 @@ class Recipe:
     def of(cls, options: EquivariantOptions) -> Recipe:
         """From a kernel's options."""
         kind = type(options)
-        return cls(kind(dtype=options.dtype, **{name: getattr(options, name) for name in architecture(kind)}))
+        return cls(kind(dtype=options.dtype, **{name: getattr(options, name) for name in kind.architecture()}))
 
     def __hash__(self) -> int:
         return hash(self.options.model_dump_json())
@@ -52,7 +52,7 @@ class Recipe:
     def settings(self) -> dict[str, Any]:
         """Arguments of the library's builder, but for the seed. Its atom types are the atomic numbers."""
         options = self.options
-        sizes = [n for n in architecture(type(options)) if n not in EquivariantOptions.model_fields]
+        sizes = [n for n in options.architecture() if n not in EquivariantOptions.model_fields]
         own: dict[str, Any] = {name: getattr(options, name) for name in sizes}
         radial = {"num_bessels": options.num_bessels, "polynomial_cutoff_p": options.polynomial_cutoff_p}
         if self.kind == "allegro":

@@ -8,11 +8,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 from numpy.typing import NDArray
-from safetensors import safe_open
-from safetensors.numpy import save_file
 
+from pal_ase.learning.modelfile import read_model, write_model
 from pal_nequip.options import EquivariantOptions
 
 __all__ = ["ModelFile", "read", "write"]
@@ -46,8 +44,8 @@ class ModelFile:
 
 def write(path: Path, file: ModelFile) -> None:
     """Write a model file."""
-    weights = {name: np.array(value, order="C") for name, value in file.weights.items()}
-    save_file(weights, path, {"format": _FORMAT, "kind": file.kind, "options": json.dumps(dict(file.options))})
+    about = {"format": _FORMAT, "kind": file.kind, "options": json.dumps(dict(file.options))}
+    write_model(path, dict(file.weights), about)
 
 
 def read(path: Path, kind: str) -> ModelFile:
@@ -59,23 +57,8 @@ def read(path: Path, kind: str) -> ModelFile:
     ValueError
         If it is something else.
     """
-    who = f"nequip.{kind}: option model"
-    if not path.is_file():
-        raise FileNotFoundError(f"{who}: there is no file {path}")
-    try:
-        with safe_open(path, "numpy") as file:
-            about = file.metadata() or {}
-            weights = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - not a mapping
-    except Exception as error:
-        raise ValueError(
-            f"{who}: {path} is not a safetensors file ({error}); `pal nequip convert {path.name} OUT.safetensors` "
-            "makes one of a NequIP checkpoint or package"
-        ) from error
-    if about.get("format") != _FORMAT:
-        raise ValueError(
-            f"{who}: {path} holds tensors, but no model ({_FORMAT!r} is wanted in its metadata, "
-            f"{about.get('format')!r} was found); weights of a run belong to option weights"
-        )
+    kernel = f"nequip.{kind}"
+    weights, about = read_model(path, kernel, _FORMAT, "NequIP", "checkpoint or package")
     if about["kind"] != kind:
-        raise ValueError(f"{who}: {path} is a model for nequip.{about['kind']}")
+        raise ValueError(f"{kernel}: option model: {path} is a model for nequip.{about['kind']}")
     return ModelFile(kind, json.loads(about["options"]), weights)

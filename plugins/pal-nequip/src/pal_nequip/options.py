@@ -2,23 +2,31 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-from typing import Annotated, Literal
+from typing import Literal
 
-from pal_core.options import Interface
 from pydantic import Field, NonNegativeInt, PositiveFloat, PositiveInt, field_validator, model_validator
 
 from pal_ase.elements import SYMBOLS
-from pal_ase.learning_options import LearningOptions
-from pal_ase.schema import SAMPLE, label_schema
+from pal_ase.learning_options import FineTuningOptions
 
-__all__ = ["AllegroOptions", "EquivariantOptions", "NequipOptions", "architecture"]
+__all__ = ["AllegroOptions", "EquivariantOptions", "NequipOptions"]
 
+_COMMON = (
+    "cutoff",
+    "per_edge_type_cutoff",
+    "avg_num_neighbors",
+    "num_bessels",
+    "polynomial_cutoff_p",
+    "charge_embedding",
+    "charges",
+    "multiplicities",
+)
+"""What a model file determines of both; sizes of the network come on top."""
 Cutoffs = dict[str, PositiveFloat | dict[str, PositiveFloat]]
 """Å by the symbol of the central atom, or by it and its neighbour's."""
 
 
-class EquivariantOptions(LearningOptions):
+class EquivariantOptions(FineTuningOptions):
     """What both architectures have in common."""
 
     per_edge_type_cutoff: Cutoffs = Field(
@@ -33,25 +41,16 @@ class EquivariantOptions(LearningOptions):
     )
     num_bessels: PositiveInt = Field(8, description="radial basis functions")
     polynomial_cutoff_p: int = Field(6, ge=2, description="exponent of the envelope: a smaller one decays earlier")
-    charge_embedding: bool = Field(False, description="tell the network total charge and spin multiplicity")
-    charges: Annotated[int, Field(ge=0, le=100)] = Field(
-        5, description="largest total charge of either sign that is embedded", json_schema_extra={"unit": "e"}
-    )
-    multiplicities: PositiveInt = Field(6, description="largest spin multiplicity that is embedded")
-    model: Path | None = Field(
-        None, description="file from `pal nequip convert` to start from; it brings the architecture and references"
-    )
-    train: Literal["all", "readouts"] = Field(
-        "all", description='"readouts" trains the readout only and freezes the rest, which members then share'
-    )
-    new_readouts: bool = Field(
-        False, description="let each member start from a readout of its own instead of that of `model` or `weights`"
-    )
     inference: Literal["eager", "trace", "compile"] = Field(
         "trace",
         description="how a network runs after its hundredth prediction: as before, as a recorded list of operations, "
         "or that list compiled, which takes minutes and a C++ compiler",
     )
+
+    @classmethod
+    def architecture(cls) -> tuple[str, ...]:
+        """Options that a model file determines."""
+        return (*_COMMON, *(name for name in cls.model_fields if name not in EquivariantOptions.model_fields))
 
     @field_validator("per_edge_type_cutoff")
     @classmethod
@@ -68,22 +67,6 @@ class EquivariantOptions(LearningOptions):
         if values and max(values) > self.cutoff:
             raise ValueError(f"per_edge_type_cutoff: {max(values)} Å is more than the cutoff, {self.cutoff} Å")
         return self
-
-    @model_validator(mode="after")
-    def _something_to_start_from(self) -> EquivariantOptions:
-        if self.model is not None:
-            given = [name for name in architecture(type(self)) if name in self.model_fields_set]
-            if given:
-                raise ValueError(f"option model brings {', '.join(given)} from its file: leave them out")
-        elif self.weights is None and (self.train == "readouts" or self.new_readouts):
-            option = 'train = "readouts"' if self.train == "readouts" else "new_readouts"
-            raise ValueError(f"{option} needs a trained network: give option model or weights")
-        return self
-
-    def interface(self) -> Interface:
-        """Numbers, positions and cell (and charge and multiplicity) in; energy, forces and stress out."""
-        more = ["charge", "multiplicity"] if self.charge_embedding else []
-        return Interface(SAMPLE.pick(["numbers", "positions", "cell", "pbc", *more]), label_schema(self.stress))
 
 
 class NequipOptions(EquivariantOptions):
@@ -124,20 +107,3 @@ class AllegroOptions(EquivariantOptions):
     tp_path_channel_coupling: bool = Field(True, description="weights of the tensor products differ by channel")
     readout_mlp_hidden_layers_depth: NonNegativeInt = Field(1, description="hidden layers of the readout")
     readout_mlp_hidden_layers_width: PositiveInt = Field(32, description="their width")
-
-
-_COMMON = (
-    "cutoff",
-    "per_edge_type_cutoff",
-    "avg_num_neighbors",
-    "num_bessels",
-    "polynomial_cutoff_p",
-    "charge_embedding",
-    "charges",
-    "multiplicities",
-)
-
-
-def architecture(kind: type[EquivariantOptions]) -> tuple[str, ...]:
-    """Options that a model file determines: these and the option `model` exclude one another."""
-    return (*_COMMON, *(name for name in kind.model_fields if name not in EquivariantOptions.model_fields))

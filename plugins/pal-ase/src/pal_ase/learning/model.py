@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, ClassVar
 
 import numpy as np
@@ -13,9 +12,9 @@ import torch
 from numpy.typing import NDArray
 from pal_core.data import Batch
 from pal_core.kernels import Context, Epoch, Model, State
-from safetensors.numpy import load_file
 
 from pal_ase.learning.dataset import Frame
+from pal_ase.learning.modelfile import read_arrays
 from pal_ase.learning.network import Network
 from pal_ase.learning.potential import predict
 from pal_ase.learning.trainer import Trainer
@@ -73,7 +72,7 @@ class AtomisticModel(Model):
         if units is not None:
             self._trainer.take_units(units.references, units.scale)
         if options.weights is not None:
-            self.load(_read(options.weights, self.kernel))
+            self.load(read_arrays(options.weights, f"{self.kernel}: option weights")[0])
 
     @abstractmethod
     def _network(self, seed: int) -> Network:
@@ -149,16 +148,6 @@ def _finite(batch: Batch, stress: bool) -> NDArray[np.bool_]:
     if stress:
         out &= np.isfinite(batch.columns["stress"]).all(axis=(1, 2)) | ~batch.columns["pbc"].any(axis=1)
     return out
-
-
-def _read(path: Path, kernel: str) -> Mapping[str, NDArray[Any]]:
-    if not path.is_file():
-        raise FileNotFoundError(f"{kernel}: option weights: there is no file {path}")
-    try:
-        found: dict[str, NDArray[Any]] = load_file(path)
-    except Exception as error:
-        raise ValueError(f"{kernel}: option weights: {path} is not a safetensors file ({error})") from error
-    return found
 
 
 def _keep_freed_memory() -> None:
