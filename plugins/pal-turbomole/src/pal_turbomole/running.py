@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
+import signal
 import subprocess
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -11,7 +14,7 @@ from pal_core.kernels import OracleFailure
 
 from pal_turbomole.datagroups import DataGroups
 
-__all__ = ["Ended", "check_end", "evidence", "run"]
+__all__ = ["Ended", "check_end", "evidence", "kill", "run"]
 
 _TAIL = 40
 _FULL = ("No space left on device", "Disk quota exceeded", "disk full")
@@ -69,11 +72,11 @@ def run(name: str, program: str, folder: Path, environment: Mapping[str, str], l
         try:
             status = process.wait(limit)
         except subprocess.TimeoutExpired:
-            _kill(process)
+            kill(process)
             text = f"{name} took longer than program_limit = {limit:g} s"
             raise OracleFailure("timeout", text, evidence(_text(out), _text(err))) from None
         except BaseException:
-            _kill(process)
+            kill(process)
             raise
     return Ended(name, _text(out), _text(err), status)
 
@@ -127,9 +130,23 @@ def evidence(*texts: str) -> str:
     return "\n".join(out)
 
 
-def _kill(process: subprocess.Popen[bytes]) -> None:
+def kill(process: subprocess.Popen[bytes]) -> None:
+    """End a program and what it has started: the parallel ones are scripts."""
+    below = _descendants(process.pid)
     process.kill()
     process.wait()
+    for pid in below:
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGKILL)
+
+
+def _descendants(pid: int) -> list[int]:
+    out = []
+    for children in Path("/proc").glob(f"{pid}/task/*/children"):
+        with contextlib.suppress(OSError):
+            for child in map(int, children.read_text().split()):
+                out += [child, *_descendants(child)]
+    return out
 
 
 def _text(path: Path) -> str:

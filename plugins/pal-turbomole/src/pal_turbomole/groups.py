@@ -1,0 +1,84 @@
+"""What the options say, as data groups of a control file."""
+
+from __future__ import annotations
+
+import math
+
+from pal_ase.electronic_options import ElectronicOptions
+from pal_ase.functionals import FUNCTIONALS
+from pal_turbomole.datagroups import Group
+from pal_turbomole.options import DftOptions, TddftOptions
+
+__all__ = ["ground_groups", "response_groups", "state_group"]
+
+_GRIDS = {"coarse": "m3", "medium": "m4", "fine": "m5", "finest": "7"}
+
+
+def ground_groups(options: DftOptions | TddftOptions) -> list[Group]:
+    """Groups of SCF and gradient.
+
+    Those of the molecule (``$coord``, ``$atoms``, ``$basis``, orbitals, occupation) are define's. Nothing else of its
+    control file is used, so that no default of a version matters.
+    """
+    groups = [
+        Group("energy    file=energy"),
+        Group("grad    file=gradient"),
+        Group("drvopt", ("   cartesian  on", "   basis      off", "   global     off", "   dipole     on")),
+        *_convergence(options),
+        Group(f"maxcor    {options.memory} MiB  per_core"),
+    ]
+    if options.functional != "hf":
+        lines = options.functional_lines or (f"functional {FUNCTIONALS[options.functional].turbomole}",)
+        groups.append(Group("dft", (*(f"   {line}" for line in lines), f"   gridsize   {_GRIDS[options.grid]}")))
+    if options.density_fitting != "none":
+        groups += [Group("rij"), Group(f"ricore {options.memory}")]
+    if options.density_fitting == "coulomb-exchange":
+        groups.append(Group("rik"))
+    return groups + _surroundings(options)
+
+
+def _convergence(options: DftOptions | TddftOptions) -> list[Group]:
+    start, step, least = options.damping
+    shift = "automatic=.1" if options.level_shift is None else f"closedshell={options.level_shift:.4f}"
+    return [
+        Group(f"scfiterlimit {options.max_iterations}"),
+        Group(f"scfconv {math.ceil(-math.log10(options.energy_convergence) - 1e-9)}"),
+        Group(f"denconv {_fortran(options.density_convergence)}"),
+        Group("thize     0.10000000E-04"),
+        Group("thime        5"),
+        Group("scfdump"),
+        Group("scfintunit", (" unit=30       size=0        file=twoint",)),
+        Group("scfdiis"),
+        Group(f"scfdamp   start={start:.3f}  step={step:.3f}  min={least:.3f}"),
+        Group(f"scforbitalshift  {shift}"),
+    ]
+
+
+def _surroundings(options: ElectronicOptions) -> list[Group]:
+    groups = []
+    if options.dispersion != "none":
+        groups.append(Group({"d3bj": "disp3 bj", "d4": "disp4"}[options.dispersion]))
+    if options.dielectric_constant is not None:
+        groups.append(Group("cosmo", (f"  epsilon={options.dielectric_constant:.4f}",)))
+    return groups
+
+
+def response_groups(options: TddftOptions, unrestricted: bool) -> list[Group]:
+    """Groups of excited states; all of them belong to the one irrep of C1, which the control file is in."""
+    method = {"tddft": "rpa", "tda": "cis"}[options.response]
+    kind = f"u{method}" if unrestricted else f"{method}{options.spin[0]}"
+    return [
+        Group(f"scfinstab {kind}"),
+        Group("soes", (f" a   {options.states}",)),
+        Group(f"rpaconv {options.response_convergence}"),
+        Group(f"rpacor {options.memory}"),
+    ]
+
+
+def state_group(state: int) -> Group:
+    """Whose gradient egrad computes; without it, it takes the highest state."""
+    return Group(f"exopt {state}")
+
+
+def _fortran(value: float) -> str:
+    return f"{value:.1e}".replace("e", "d")
