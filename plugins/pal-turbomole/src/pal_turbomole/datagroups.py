@@ -72,6 +72,10 @@ class DataGroups:
         wanted = tuple(names)
         return DataGroups(g for g in self._groups if any(g.named(n) for n in wanted))
 
+    def without(self, name: str) -> DataGroups:
+        """All groups but those of that name."""
+        return DataGroups(g for g in self._groups if not g.named(name))
+
     def plus(self, others: Iterable[Group]) -> DataGroups:
         """These groups, and `others` behind them."""
         return DataGroups([*self._groups, *others])

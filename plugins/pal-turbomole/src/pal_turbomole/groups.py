@@ -9,9 +9,10 @@ from pal_ase.functionals import FUNCTIONALS
 from pal_turbomole.datagroups import Group
 from pal_turbomole.options import DftOptions, TddftOptions
 
-__all__ = ["ground_groups", "response_groups", "state_group"]
+__all__ = ["GRIDS", "ground_groups", "response_groups", "state_group"]
 
-_GRIDS = {"coarse": "m3", "medium": "m4", "fine": "m5", "finest": "7"}
+GRIDS = {"coarse": "m3", "medium": "m4", "fine": "m5", "finest": "7"}
+"""Turbomole's names of grids."""
 
 
 def ground_groups(options: DftOptions | TddftOptions) -> list[Group]:
@@ -29,7 +30,7 @@ def ground_groups(options: DftOptions | TddftOptions) -> list[Group]:
     ]
     if options.functional != "hf":
         lines = options.functional_lines or (f"functional {FUNCTIONALS[options.functional].turbomole}",)
-        groups.append(Group("dft", (*(f"   {line}" for line in lines), f"   gridsize   {_GRIDS[options.grid]}")))
+        groups.append(Group("dft", (*(f"   {line}" for line in lines), f"   gridsize   {GRIDS[options.grid]}")))
     if options.density_fitting != "none":
         groups += [Group("rij"), Group(f"ricore {options.memory}")]
     if options.density_fitting == "coulomb-exchange":
