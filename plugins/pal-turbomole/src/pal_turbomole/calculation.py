@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import TypeVar
 
@@ -11,13 +12,14 @@ import numpy as np
 from numpy.typing import NDArray
 from pal_core.kernels import OracleFailure, Sample
 
-from pal_turbomole.coordinates import bohr, coord_text, symbols
-from pal_turbomole.datagroups import DataGroups
-from pal_turbomole.evidence import check_gradient, check_response, check_scf
+from pal_turbomole.control import control_text, without
+from pal_turbomole.coordinates import Geometry
+from pal_turbomole.evidence import check_gradient, check_response, check_same_gradient, check_scf
 from pal_turbomole.groups import state_group
 from pal_turbomole.install import Installation
 from pal_turbomole.options import DftOptions, TddftOptions
 from pal_turbomole.reading.errors import Unreadable
+from pal_turbomole.reading.files import read_groups
 from pal_turbomole.reading.gradient import read_gradient, read_gradient_log
 from pal_turbomole.reading.response import Response, read_response
 from pal_turbomole.reading.scf import Scf, read_scf
@@ -37,11 +39,7 @@ def programs(options: DftOptions | TddftOptions) -> list[str]:
     if not isinstance(options, TddftOptions):
         return [*names, _GRADIENT[fitted]]
     wanted = options.gradient_states
-    return [
-        *names,
-        *([_GRADIENT[fitted]] if 0 in wanted else []),
-        "egrad" if any(wanted) else "escf",
-    ]
+    return [*names, *([_GRADIENT[fitted]] if 0 in wanted else []), "egrad" if any(wanted) else "escf"]
 
 
 @dataclass(frozen=True)
@@ -61,19 +59,10 @@ class Calculation:
     installation: Installation
     folder: Path
 
-    @property
-    def elements(self) -> list[str]:
-        """Names as the coord file has them."""
-        return symbols(np.asarray(self.sample["numbers"]))
-
-    @property
-    def positions(self) -> NDArray[np.float64]:
-        """As the coord file has them [bohr]."""
-        return bohr(self.sample)
-
-    def write_coord(self) -> None:
-        """Write the coord file."""
-        (self.folder / "coord").write_text(coord_text(self.elements, self.positions))
+    @cached_property
+    def geometry(self) -> Geometry:
+        """Of the sample."""
+        return Geometry.of(self.sample)
 
     def scf(self) -> Scf:
         """Run the SCF; energy in hartree.
@@ -84,7 +73,7 @@ class Calculation:
         """
         name = _SCF[self.options.density_fitting != "none"]
         result = self._run(name, lambda log: read_scf(log, (name,)))
-        check_scf(result, self.sample, self.options, self.elements, self.positions)
+        check_scf(result, self.geometry, self.sample, self.options)
         return result
 
     def gradient(self, scf: Scf) -> NDArray[np.float64]:
@@ -97,7 +86,7 @@ class Calculation:
         name = _GRADIENT[self.options.density_fitting != "none"]
         log = self._run(name, lambda text: read_gradient_log(text, (name,)))
         found = self._gradient_file(scf.energy)
-        check_gradient(name, found, log.gradient, log.atoms, self.elements, self.positions)
+        check_gradient(log, found, self.geometry)
         return found
 
     def states(self, options: TddftOptions, scf: Scf) -> Response:
@@ -108,7 +97,7 @@ class Calculation:
         OracleFailure
         """
         result = self._run("escf", lambda log: read_response(log, ("escf",)))
-        check_response(result, scf, options, self.elements, self.positions)
+        check_response(result, self.geometry, scf, options)
         return result
 
     def state_gradient(self, options: TddftOptions, scf: Scf, state: int) -> tuple[Response, NDArray[np.float64]]:
@@ -119,15 +108,15 @@ class Calculation:
         OracleFailure
         """
         control = self.folder / "control"
-        groups = DataGroups.read(control.read_text(errors="replace"))
-        control.write_text(str(groups.without("exopt").plus([state_group(state)])))
+        groups = read_groups(control.read_text(errors="replace"))
+        control.write_text(control_text([*without(groups, "exopt").all, state_group(state)]))
         result = self._run("egrad", lambda log: read_response(log, ("egrad",)))
-        check_response(result, scf, options, self.elements, self.positions)
+        check_response(result, self.geometry, scf, options)
         if [g.number for g in result.gradients] != [state]:
             numbers = [g.number for g in result.gradients]
             raise OracleFailure("crashed", f"egrad computed the gradient of states {numbers}, asked for was {state}")
         found = self._gradient_file(result.by_energy[state - 1].energy)
-        check_gradient("egrad", found, result.gradients[0].gradient, result.atoms, self.elements, self.positions)
+        check_same_gradient("egrad", found, result.gradients[0].gradient)
         return result, found
 
     def _run(self, name: str, read: Callable[[str], T]) -> T:
@@ -153,7 +142,7 @@ class Calculation:
         path = self.folder / "gradient"
         try:
             text = path.read_text(errors="replace")
-            found = read_gradient(text, self.elements, self.positions, energy)
+            found = read_gradient(text, self.geometry.elements, self.geometry.positions, energy)
         except OSError as e:
             raise OracleFailure("crashed", f"there is no gradient file: {e}") from e
         except Unreadable as e:

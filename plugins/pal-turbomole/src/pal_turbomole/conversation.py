@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from types import TracebackType
 
-from pal_core.kernels import OracleFailure
+from pal_core.kernels import FailureKind, OracleFailure
 
 from pal_turbomole.running import evidence, kill
 
@@ -59,8 +59,9 @@ class Conversation:
         program: str,
         folder: Path,
         environment: Mapping[str, str],
+        *,
         limit: float,
-        refusals: Mapping[str, tuple[str, str]],
+        refusals: Mapping[str, tuple[FailureKind, str]],
     ) -> None:
         self._name, self._limit, self._refusals = name, limit, refusals
         self._until = time.monotonic() + limit
@@ -142,5 +143,5 @@ class Conversation:
                 first = found[1].strip() if found.re.groups else ""
                 raise self._failure(kind, message.format(first))
 
-    def _failure(self, kind: str, message: str) -> OracleFailure:
-        return OracleFailure(kind, message, evidence(self._said))  # type: ignore[arg-type]
+    def _failure(self, kind: FailureKind, message: str) -> OracleFailure:
+        return OracleFailure(kind, message, evidence(self._said))

@@ -1,9 +1,8 @@
-"""Turbomole's coord file."""
+"""Geometries as Turbomole has them, and its coord file."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,32 +11,34 @@ from pal_core.kernels import Sample
 from pal_ase.elements import SYMBOLS
 from pal_turbomole.units import BOHR
 
-__all__ = ["bohr", "coord_text", "symbols"]
+__all__ = ["Geometry"]
 
 
-def bohr(sample: Sample) -> NDArray[np.float64]:
-    """Positions as the coord file has them [bohr], shape (atoms, 3): rounded to its 14 decimals."""
-    positions: NDArray[np.float64] = np.asarray(sample["positions"], np.float64) / BOHR
-    return np.round(positions, 14)
-
-
-def symbols(numbers: NDArray[Any]) -> list[str]:
-    """Turbomole's names of the elements, in lower case."""
-    return [SYMBOLS[int(z)].lower() for z in numbers]
-
-
-def coord_text(elements: Sequence[str], positions: NDArray[np.float64]) -> str:
-    """A coord file.
+@dataclass(frozen=True)
+class Geometry:
+    """A molecule in Turbomole's units.
 
     Parameters
     ----------
-    elements : sequence of str
-        Names in lower case.
+    elements : tuple of str
+        In lower case.
     positions : ndarray of float64, shape (atoms, 3)
-        [bohr]
+        As the coord file has them, with 14 decimals [bohr].
     """
-    rows = [
-        "".join(f"{x:22.14f}" for x in p) + f"      {name}"
-        for name, p in zip(elements, positions.tolist(), strict=True)
-    ]
-    return "\n".join(["$coord", *rows, "$end", ""])
+
+    elements: tuple[str, ...]
+    positions: NDArray[np.float64]
+
+    @classmethod
+    def of(cls, sample: Sample) -> Geometry:
+        """That of a sample."""
+        elements = tuple(SYMBOLS[int(z)].lower() for z in np.asarray(sample["numbers"]))
+        return cls(elements, np.round(np.asarray(sample["positions"], np.float64) / BOHR, 14))
+
+    def coord_text(self) -> str:
+        """A coord file."""
+        rows = [
+            "".join(f"{x:22.14f}" for x in place) + f"      {element}"
+            for element, place in zip(self.elements, self.positions.tolist(), strict=True)
+        ]
+        return "\n".join(["$coord", *rows, "$end", ""])

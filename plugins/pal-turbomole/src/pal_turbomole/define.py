@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from pal_core.kernels import OracleFailure
+from pal_core.kernels import FailureKind, OracleFailure
 
 from pal_turbomole.conversation import Conversation
 
@@ -24,7 +24,7 @@ _GENERAL = r"GENERAL MENU[\s\S]*?END OF DEFINE SESSION"
 _FITTING = r"RI IS\s+(NOT\s+)?USED[\s\S]*?ENTER RI-OPTION TO BE MODIFIED"
 _STEPS = 40
 
-_REFUSALS = {
+_REFUSALS: Mapping[str, tuple[FailureKind, str]] = {
     r"NO DATA SETS CATALOGUED IN FILE[\s\S]*?NICKNAME\s+(.+)\n": (
         "invalid_input",
         "Turbomole's library has no basis set or core potential {!r} (options basis and ecp)",
@@ -69,7 +69,7 @@ def converse(program: str, folder: Path, environment: Mapping[str, str], request
     ------
     OracleFailure
     """
-    with Conversation("define", program, folder, environment, limit, _REFUSALS) as talk:
+    with Conversation("define", program, folder, environment, limit=limit, refusals=_REFUSALS) as talk:
         _geometry(talk, request)
         _attributes(talk, request)
         _occupation(talk, request)

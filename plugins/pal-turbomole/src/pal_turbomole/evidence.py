@@ -2,34 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import numpy as np
 from numpy.typing import NDArray
 from pal_core.kernels import OracleFailure, Sample
 
+from pal_turbomole.coordinates import Geometry
 from pal_turbomole.groups import GRIDS
 from pal_turbomole.options import DftOptions, TddftOptions
 from pal_turbomole.reading.errors import Unreadable
 from pal_turbomole.reading.functional import Functional
 from pal_turbomole.reading.geometry import Atoms, check_same
+from pal_turbomole.reading.gradient import GradientLog
 from pal_turbomole.reading.response import Response
 from pal_turbomole.reading.scf import Scf
 
-__all__ = ["check_gradient", "check_response", "check_scf"]
+__all__ = ["check_gradient", "check_response", "check_same_gradient", "check_scf"]
 
 _VWN = {"b3lyp-vwn5": "V", "svwn5": "V", "bp86-vwn5": "V", "b3lyp-gaussian": "III"}
 _FALLBACK = "B-P86 functional"
 """What Turbomole takes where it doesn't know a functional."""
 
 
-def check_scf(
-    scf: Scf,
-    sample: Sample,
-    options: DftOptions | TddftOptions,
-    elements: Sequence[str],
-    positions: NDArray[np.float64],
-) -> None:
+def check_scf(scf: Scf, geometry: Geometry, sample: Sample, options: DftOptions | TddftOptions) -> None:
     """Compare a converged SCF with what was asked for.
 
     Raises
@@ -37,7 +31,7 @@ def check_scf(
     OracleFailure
         Of kind ``crashed``.
     """
-    _check_geometry(scf.program, scf.atoms, elements, positions)
+    _check_geometry(scf.program, scf.atoms, geometry)
     charge, unpaired = int(sample["charge"]), int(sample["multiplicity"]) - 1
     unrestricted = options.reference == "unrestricted" or unpaired > 0
     wanted = (charge, unpaired, unrestricted)
@@ -64,9 +58,7 @@ def _check_functional(program: str, found: Functional | None, options: DftOption
         raise _other(program, "functional", options.functional, "; ".join(found.lines))
 
 
-def check_response(
-    response: Response, scf: Scf, options: TddftOptions, elements: Sequence[str], positions: NDArray[np.float64]
-) -> None:
+def check_response(response: Response, geometry: Geometry, scf: Scf, options: TddftOptions) -> None:
     """Compare excited states with what was asked for, and with the SCF before.
 
     Raises
@@ -75,7 +67,7 @@ def check_response(
         Of kind ``crashed``.
     """
     name = response.program
-    _check_geometry(name, response.atoms, elements, positions)
+    _check_geometry(name, response.atoms, geometry)
     if abs(response.ground_energy - scf.energy) > 1e-8:
         raise _other(name, "energy of the ground state [hartree]", scf.energy, response.ground_energy)
     method = {"tddft": "RPA", "tda": "TDA"}[options.response]
@@ -92,14 +84,7 @@ def check_response(
         raise _other(name, "states", text, numbers)
 
 
-def check_gradient(
-    program: str,
-    file: NDArray[np.float64],
-    log: NDArray[np.float64],
-    atoms: Atoms | None,
-    elements: Sequence[str],
-    positions: NDArray[np.float64],
-) -> None:
+def check_gradient(log: GradientLog, file: NDArray[np.float64], geometry: Geometry) -> None:
     """Compare a gradient in file and log; the file's geometry has been compared by its reader.
 
     Raises
@@ -107,16 +92,27 @@ def check_gradient(
     OracleFailure
         Of kind ``crashed``.
     """
-    if atoms is not None:
-        _check_geometry(program, atoms, elements, positions)
+    if log.atoms is not None:
+        _check_geometry(log.program, log.atoms, geometry)
+    check_same_gradient(log.program, file, log.gradient)
+
+
+def check_same_gradient(program: str, file: NDArray[np.float64], log: NDArray[np.float64]) -> None:
+    """Compare the gradient file with what a program printed.
+
+    Raises
+    ------
+    OracleFailure
+        Of kind ``crashed``.
+    """
     if file.shape != log.shape or not np.allclose(file, log, rtol=1e-5, atol=1e-8):
         text = f"the gradient file isn't what {program} printed: norms {np.linalg.norm(file):.6g} and "
         raise OracleFailure("crashed", f"{text}{np.linalg.norm(log):.6g} hartree/bohr")
 
 
-def _check_geometry(program: str, atoms: Atoms, elements: Sequence[str], positions: NDArray[np.float64]) -> None:
+def _check_geometry(program: str, atoms: Atoms, geometry: Geometry) -> None:
     try:
-        check_same(atoms.symbols, atoms.positions, elements, positions, what=f"{program}'s output")
+        check_same(atoms.symbols, atoms.positions, geometry.elements, geometry.positions, what=f"{program}'s output")
     except Unreadable as e:
         raise OracleFailure(e.kind, e.message, e.evidence) from e
 

@@ -57,6 +57,6 @@ def ecp_of(options: ElectronicOptions, element: str) -> str | None:
         return None
     lower = name.lower()
     if lower == "none":
-        return "none" if SYMBOLS.index(element.capitalize()) > 2 else None  # noqa: PLR2004 - H and He have no core
+        return "none" if SYMBOLS.index(element.capitalize()) > 2 else None
     family = lower.partition("-")[0]
     return f"{family}-ecp" if family in ("def", "def2", "dhf") else name

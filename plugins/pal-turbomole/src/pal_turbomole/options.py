@@ -58,7 +58,9 @@ class ProgramOptions(KernelOptions):
     @field_validator("functional_lines")
     @classmethod
     def _lines_of_dft(cls, lines: tuple[str, ...]) -> tuple[str, ...]:
-        wrong = next((line for line in lines if "$" in line or "\n" in line or not line.startswith("functional ")), None)
+        wrong = next(
+            (line for line in lines if "$" in line or "\n" in line or not line.startswith("functional ")), None
+        )
         if wrong is not None:
             raise ValueError(f'a line that begins with "functional " is wanted, found {wrong!r}')
         return lines

@@ -15,11 +15,11 @@ from pal_core.kernels import Context, Label, Oracle, OracleFailure, Sample
 from pal_ase.inspection import check_cell, check_electrons, check_elements, check_positions, check_spin
 from pal_ase.orbital_store import OrbitalStore
 from pal_turbomole.calculation import Calculation, programs
-from pal_turbomole.datagroups import Group
 from pal_turbomole.define import converse
 from pal_turbomole.groups import ground_groups
 from pal_turbomole.install import Installation, find
 from pal_turbomole.options import DftOptions, TddftOptions
+from pal_turbomole.reading.files import Group
 from pal_turbomole.setup import ORBITALS, Setup, read, request
 from pal_turbomole.units import HARTREE, HARTREE_PER_BOHR
 
@@ -98,7 +98,7 @@ class Turbomole(Oracle):
     def _attempt(self, folder: Path, sample: Sample, orbitals: Mapping[str, bytes] | None) -> Label:
         folder.mkdir(parents=True)
         calculation = Calculation(sample, self.options, self._installation, folder)
-        calculation.write_coord()
+        (folder / "coord").write_text(calculation.geometry.coord_text())
         setup = self._setup(calculation)
         setup.write(folder, self.method(setup.unrestricted), orbitals)
         label = self.calculate(calculation)
@@ -149,7 +149,7 @@ class Dft(Turbomole):
     Options = DftOptions
     options: DftOptions
 
-    def method(self, unrestricted: bool) -> list[Group]:  # noqa: ARG002 - the orbitals of define say it already
+    def method(self, unrestricted: bool) -> list[Group]:
         """Data groups of the SCF."""
         return ground_groups(self.options)
 

@@ -12,7 +12,8 @@ from pathlib import Path
 
 from pal_core.kernels import OracleFailure
 
-from pal_turbomole.datagroups import DataGroups
+from pal_turbomole.reading.errors import Unreadable
+from pal_turbomole.reading.files import read_groups
 
 __all__ = ["Ended", "check_end", "evidence", "kill", "run"]
 
@@ -112,10 +113,10 @@ def _how(ended: Ended) -> str | None:
 
 def _step(folder: Path) -> str | None:
     try:
-        step = DataGroups.read((folder / "control").read_text(errors="replace")).get("actual step")
-    except OSError as e:
-        return f"left no control file: {e}"
-    return None if step is None else f"left ${step.title} in control, so it did not succeed"
+        step = read_groups((folder / "control").read_text(errors="replace")).unfinished_step
+    except (OSError, Unreadable) as e:
+        return f"left no control file that can be read: {e}"
+    return None if step is None else f"left '$actual step {step}' in control, so it did not succeed"
 
 
 def _lines(ended: Ended) -> list[str]:

@@ -13,11 +13,13 @@ from pal_core.kernels import OracleFailure, Sample
 
 from pal_ase.elements import SYMBOLS
 from pal_ase.inspection import refusal
-from pal_turbomole.coordinates import symbols
-from pal_turbomole.datagroups import DataGroups, Group
+from pal_turbomole.control import atoms, control_text, only, shells
+from pal_turbomole.coordinates import Geometry
 from pal_turbomole.define import Request
 from pal_turbomole.names import LIGHT, basis_of, ecp_of
 from pal_turbomole.options import DftOptions, TddftOptions
+from pal_turbomole.reading.errors import Unreadable
+from pal_turbomole.reading.files import Group, Groups, read_groups
 from pal_turbomole.running import evidence
 
 __all__ = ["ORBITALS", "Setup", "read", "request"]
@@ -26,10 +28,13 @@ ORBITALS = ("mos", "alpha", "beta")
 """Files with orbitals: of a closed shell, and of each spin."""
 _FILES = ("basis", "auxbasis", *ORBITALS)
 _MOLECULE = (
-    *("title", "symmetry", "coord", "atoms", "basis", "ecp", "jbas", "jkbas", "rundimensions", "pople"),
+    *("title", "symmetry", "coord", "atoms", "basis", "ecp", "jbas", "jkbas", "rij", "rik", "rundimensions"),
     *("scfmo", "uhf", "uhfmo_alpha", "uhfmo_beta", "closed shells", "alpha shells", "beta shells"),
 )
 """Groups of define's control file that are used."""
+_FITTING = {"none": None, "coulomb": ("rij", "jbas"), "coulomb-exchange": ("rik", "jkbas")}
+"""Group that switches density fitting on, and attribute of atoms that it needs."""
+_SHELLS = ("uhf", "closed shells", "open shells", "alpha shells", "beta shells")
 _CORE = re.compile(r"^\s*ncore\s*=\s*(\d+)", re.MULTILINE)
 
 
@@ -39,19 +44,19 @@ class Setup:
 
     Parameters
     ----------
-    groups : DataGroups
+    groups : Groups
         Those of the control file that describe the molecule.
     files : mapping of str to bytes
         Basis sets and orbitals of the extended Hückel guess.
     """
 
-    groups: DataGroups
+    groups: Groups
     files: Mapping[str, bytes]
 
     @property
     def unrestricted(self) -> bool:
         """Whether the reference is unrestricted."""
-        return "uhf" in self.groups
+        return self.groups.find("uhf") is not None
 
     def write(self, folder: Path, method: list[Group], orbitals: Mapping[str, bytes] | None) -> None:
         """Write control file, basis sets and start orbitals.
@@ -64,7 +69,7 @@ class Setup:
         orbitals : mapping of str to bytes, optional
             Files of orbitals instead of those of the extended Hückel guess.
         """
-        (folder / "control").write_text(str(self.groups.plus(method)))
+        (folder / "control").write_text(control_text([*self.groups.all, *method]))
         for name, content in {**self.files, **(orbitals or {})}.items():
             (folder / name).write_bytes(content)
 
@@ -77,7 +82,7 @@ def request(options: DftOptions | TddftOptions, sample: Sample) -> Request:
     OracleFailure
         Of kind ``invalid_input`` if the options have no basis set for an element.
     """
-    elements = sorted(set(symbols(np.asarray(sample["numbers"]))))
+    elements = sorted(set(Geometry.of(sample).elements))
     basis = {e: basis_of(options, e) for e in elements}
     missing = [e.capitalize() for e, name in basis.items() if name is None]
     if missing:
@@ -103,27 +108,35 @@ def read(folder: Path, sample: Sample, asked: Request) -> Setup:
     """
     try:
         text = (folder / "control").read_text(errors="replace")
-    except OSError as e:
-        raise OracleFailure("crashed", f"define left no control file: {e}") from e
-    groups = DataGroups.read(text)
+        groups = read_groups(text)
+        found = atoms(groups)
+    except (OSError, Unreadable, ValueError) as e:
+        raise OracleFailure("crashed", f"define left no control file that can be read: {e}") from e
     files = {name: (folder / name).read_bytes() for name in _FILES if (folder / name).is_file()}
-    cores = _check_atoms(groups, files.get("basis", b"").decode(errors="replace"), sample, asked)
+    _check_symmetry(groups)
+    cores = _check_atoms(found, files.get("basis", b"").decode(errors="replace"), sample, asked)
     _check_occupation(groups, sample, asked, cores)
+    fitting = _FITTING[asked.fitting]
+    if fitting is not None and groups.find(fitting[0]) is None:
+        raise OracleFailure("crashed", f"define did not switch density fitting on: there is no ${fitting[0]}")
     kept = ("alpha", "beta") if asked.unpaired is not None else ("mos",)
     missing = [name for name in ("basis", *kept) if name not in files]
     if missing:
         raise OracleFailure("crashed", f"define left no file {' and '.join(missing)}", evidence(text))
-    return Setup(groups.only(_MOLECULE), files)
+    return Setup(only(groups, _MOLECULE), files)
 
 
-def _check_atoms(groups: DataGroups, basis: str, sample: Sample, asked: Request) -> int:
-    """Compare ``$atoms`` with what was asked for; returns the electrons in core potentials."""
-    symmetry = groups.get("symmetry")
+def _check_symmetry(groups: Groups) -> None:
+    symmetry = groups.find("symmetry")
     if symmetry is None or symmetry.title.split()[-1].lower() != "c1":
         found = symmetry.title if symmetry else "no $symmetry"
         raise OracleFailure("crashed", f"define's control file has {found}, symmetry c1 is wanted")
-    atoms, wanted = groups.atoms(), symbols(np.asarray(sample["numbers"]))
-    if [a.get("element") for a in atoms] != wanted:
+
+
+def _check_atoms(atoms: list[Mapping[str, str]], basis: str, sample: Sample, asked: Request) -> int:
+    """Compare ``$atoms`` with what was asked for; returns the electrons in core potentials."""
+    wanted = Geometry.of(sample).elements
+    if tuple(a.get("element") for a in atoms) != wanted:
         found = " ".join(a.get("element", "?") for a in atoms)
         raise OracleFailure("crashed", f"define's control file has atoms {found}, wanted are {' '.join(wanted)}")
     by_element = {element: attributes for attributes, element in zip(atoms, wanted, strict=True)}
@@ -146,11 +159,11 @@ def _check_basis(element: str, found: Mapping[str, str], asked: Request) -> None
         raise OracleFailure("crashed", f"define assigned the core potential {ecp!r}, asked for was {element} {name}")
     if name is None and ecp is None and SYMBOLS.index(element.capitalize()) > LIGHT:
         raise refusal(
-            f"Turbomole's basis set {wanted!r} has no core potential; name one, or say ecp = \"none\" for all electrons"
+            f'Turbomole\'s basis set {wanted!r} has no core potential; name one, or say ecp = "none" for all electrons'
         )
-    fitting = {"none": None, "coulomb": "jbas", "coulomb-exchange": "jkbas"}[asked.fitting]
-    if fitting is not None and fitting not in found:
-        raise OracleFailure("crashed", f"define assigned no {fitting} to {element}, which density fitting needs")
+    fitting = _FITTING[asked.fitting]
+    if fitting is not None and fitting[1] not in found:
+        raise OracleFailure("crashed", f"define assigned no {fitting[1]} to {element}, which density fitting needs")
 
 
 def _core(ecp: str | None, basis: str) -> int:
@@ -164,19 +177,19 @@ def _core(ecp: str | None, basis: str) -> int:
     return int(number[1])
 
 
-def _check_occupation(groups: DataGroups, sample: Sample, asked: Request, cores: int) -> None:
+def _check_occupation(groups: Groups, sample: Sample, asked: Request, cores: int) -> None:
     electrons = int(np.asarray(sample["numbers"]).sum()) - cores - asked.charge
     if asked.unpaired is None:
-        found = {"closed": groups.shells("closed shells"), "alpha": 0, "beta": 0}
+        found = {"closed": shells(groups, "closed shells"), "alpha": 0, "beta": 0}
         wanted = {"closed": electrons // 2, "alpha": 0, "beta": 0}
     else:
         beta = (electrons - asked.unpaired) // 2
         wanted = {"closed": 0, "alpha": beta + asked.unpaired, "beta": beta}
-        found = {"closed": 0, "alpha": groups.shells("alpha shells"), "beta": groups.shells("beta shells")}
-    if found != wanted or "open shells" in groups or ("uhf" in groups) != (asked.unpaired is not None):
-        names = [g.title for g in groups if "shells" in g.title]
-        text = f"define occupied {_spelled(found)} orbitals ({', '.join(names)}), wanted are {_spelled(wanted)}"
-        raise OracleFailure("crashed", text, "\n".join(map(str, groups.only(["closed shells", "alpha shells"]))))
+        found = {"closed": 0, "alpha": shells(groups, "alpha shells"), "beta": shells(groups, "beta shells")}
+    unrestricted = groups.find("uhf") is not None
+    if found != wanted or groups.find("open shells") is not None or unrestricted != (asked.unpaired is not None):
+        text = f"define occupied {_spelled(found)} orbitals, wanted are {_spelled(wanted)}"
+        raise OracleFailure("crashed", text, control_text(only(groups, _SHELLS).all))
 
 
 def _spelled(counts: Mapping[str, int]) -> str:

@@ -7,10 +7,10 @@ from numpy.typing import NDArray
 from pal_core.kernels import Label, OracleFailure
 
 from pal_turbomole.calculation import Calculation
-from pal_turbomole.datagroups import Group
 from pal_turbomole.groups import ground_groups, response_groups
 from pal_turbomole.options import TddftOptions
 from pal_turbomole.oracle import Turbomole
+from pal_turbomole.reading.files import Group
 from pal_turbomole.reading.response import Response
 from pal_turbomole.reading.scf import Scf
 from pal_turbomole.units import BOHR, HARTREE, HARTREE_PER_BOHR
@@ -60,14 +60,16 @@ class Tddft(Turbomole):
                 raise OracleFailure("crashed", f"{text}{[s.excitation for s in other.by_energy]} hartree")
         return responses[0], gradients
 
-    def _label(self, energies: NDArray[np.float64], response: Response, gradients: dict[int, NDArray[np.float64]]) -> Label:
+    def _label(
+        self, energies: NDArray[np.float64], response: Response, gradients: dict[int, NDArray[np.float64]]
+    ) -> Label:
         states = response.by_energy
         atoms = len(response.atoms.symbols)
         forces, known = np.zeros((atoms, len(states) + 1, 3)), np.zeros(len(states) + 1, bool)
         for k, gradient in gradients.items():
             forces[:, k], known[k] = -gradient * HARTREE_PER_BOHR, True
         # What Turbomole prints for triplets are the strengths that they would have as singlets.
-        allowed = np.array([float(s.multiplicity != 3) for s in states])  # noqa: PLR2004 - a triplet
+        allowed = np.array([float(s.multiplicity != 3) for s in states])
         return {
             "state_energies": energies * HARTREE,
             "state_forces": forces,
