@@ -17,6 +17,8 @@ __all__ += ["read_spectrum"]
 
 _ATOM = re.compile(r"^(.*[\d.])\s+([a-zA-Z]\w*)(?:\s+f)?\s*$")
 """A row of ``$coord``; ``f`` marks a frozen atom."""
+_CYCLE = re.compile(r"^\s*(\d+)((?:\s|-).*)$")
+"""A row of ``$energy``; a negative energy may touch the number of its cycle."""
 
 
 @dataclass(frozen=True)
@@ -195,12 +197,12 @@ def read_energy(text: str) -> Energies:
     columns = tuple(group.rest("energy").split())
     cycles = []
     for line in group.lines:
-        number, _, rest = line.strip().partition(" ")
-        values = read_floats(rest)
-        if not number.isdigit() or not 3 <= len(values) <= len(columns):
+        match = _CYCLE.match(line)
+        values = read_floats(match[2]) if match else []
+        if not match or not 3 <= len(values) <= len(columns):
             message = f"a cycle and its {' '.join(columns)} wanted in file energy, found {line.strip()!r}"
             raise Unreadable("crashed", message, [line])
-        cycles.append(Energy(int(number), dict(zip(columns, values, strict=False))))
+        cycles.append(Energy(int(match[1]), dict(zip(columns, values, strict=False))))
     if not cycles:
         raise Unreadable("crashed", "file energy holds no cycle", [f"${group.title}"])
     return Energies(columns, tuple(cycles))

@@ -39,7 +39,7 @@ def read_floats(text: str, count: int | None = None, kind: FailureKind = "crashe
     Examples
     --------
     >>> read_floats("-.35035032967113D-01  0.1-.2 1.5-105")
-    [-0.03503503296711, 0.1, -0.2, 1.5e-105]
+    [-0.035035032967113, 0.1, -0.2, 1.5e-105]
     """
     values: list[float] = []
     end = 0

@@ -5,12 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
+from pal_turbomole.reading.errors import Unreadable
 from pal_turbomole.reading.log import Section
 
 __all__ = ["Functional", "read_functional"]
 
-_LENGTH = 25
-"""Lines of the box."""
 _ENDS = ("iterations will be done", "spherical integration", "Derivatives of")
 
 
@@ -44,9 +43,12 @@ def read_functional(section: Section) -> Functional | None:
         if not line.strip() or line.strip().startswith(_ENDS):
             break
         words.append(" ".join(line.split()))
-    _, size = section.only(r"^\s*spherical gridsize\s*:\s*(\S+)", "the size of its grid", title, title + _LENGTH)
-    multiple = section.find(r"iterations will be done with small grid", title, title + _LENGTH) is not None
-    return Functional(tuple(words), _vwn(" ".join(words)), "m" * multiple + size[1])
+    sizes = {match[1] for _, match in section.matches(r"^\s*spherical gridsize\s*:\s*(\S+)", title)}
+    if len(sizes) != 1:
+        message = f"{section.program} should print one size of its grid, and prints {len(sizes)}"
+        raise Unreadable("crashed", message, section.lines[title : title + 8])
+    multiple = section.find(r"iterations will be done with small grid", title) is not None
+    return Functional(tuple(words), _vwn(" ".join(words)), "m" * multiple + sizes.pop())
 
 
 def _vwn(text: str) -> Literal["V", "III"] | None:

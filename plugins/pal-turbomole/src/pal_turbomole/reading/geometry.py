@@ -51,10 +51,11 @@ def read_atoms(section: Section) -> Atoms:
         positions.append(read_floats(match[1], 3))
         symbols.append(match[2])
         charges.append(read_float(match[3]))
-    for _, total in section.matches(r"^\s*total:\s+(\d+)\s"):
-        if int(total[1]) != len(symbols):
-            message = f"{section.program} has {total[1]} atoms, but prints coordinates of {len(symbols)}"
-            raise Unreadable("crashed", message, [section.lines[title], total[0]])
+    # The first table with a total is that of the basis set; others may be of some atoms only.
+    total = next((match for _, match in section.matches(r"^\s*total:\s+(\d+)\s", title)), None)
+    if total and int(total[1]) != len(symbols):
+        message = f"{section.program} has {total[1]} atoms, but prints coordinates of {len(symbols)}"
+        raise Unreadable("crashed", message, [section.lines[title], total[0]])
     if not symbols:
         raise Unreadable("crashed", f"{section.program} prints no coordinates", [section.lines[title]])
     return Atoms(tuple(symbols), np.array(positions), np.array(charges))
