@@ -7,6 +7,7 @@ import printed
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
+from removal import shortened
 
 from pal_turbomole.reading.errors import Unreadable
 from pal_turbomole.reading.gradient import read_gradient, read_gradient_log
@@ -116,27 +117,38 @@ def test_a_component_that_is_not_its_own_is_refused(value):
 
 
 LINES = TEXT.splitlines()
-SPANS = st.lists(st.tuples(st.integers(0, len(LINES)), st.integers(1, 20)), max_size=4)
 
 
-@given(st.sets(st.integers(0, len(LINES) - 1), max_size=30), SPANS)
-@example({}, [(1, 15)])
-@example({}, [(1, 30)])
-@example({}, [(31, 15)])
+def without(*lines: int) -> str:
+    return "\n".join([line for i, line in enumerate(LINES) if i not in lines])
+
+
+@given(shortened(TEXT, 30, 4, 20))
+@example(without(*range(1, 16)))
+@example(without(*range(1, 31)))
+@example(without(*range(31, 46)))
 # Title and coordinates of the last cycle with the gradient of the one before: only the norm tells.
-@example(set(range(16, 24)) | set(range(39, 46)), [])
-@example(set(range(24, 46)) - set(range(31, 39)), [])
-def test_lines_that_are_missing_never_give_another_geometrys_numbers(single, spans):
-    gone = set(single) | {i for start, length in spans for i in range(start, start + length)}
-    kept = "\n".join(line for i, line in enumerate(LINES) if i not in gone)
+@example(without(*range(16, 24), *range(39, 46)))
+@example("\n".join([*LINES[:1], *LINES[31:39], *LINES[24:31], "$end"]))
+def test_lines_that_are_missing_never_give_another_geometrys_numbers(text):
     energy, symbols, positions, gradient = CYCLES[2]
     try:
-        found = read_gradient(kept, symbols, positions, energy)
+        found = read_gradient(text, symbols, positions, energy)
     except Unreadable:
         return
     assert found.energy == pytest.approx(energy, abs=1e-12)
     np.testing.assert_allclose(found.positions, positions, atol=1e-13)
     np.testing.assert_allclose(found.gradient, gradient, rtol=1e-12)
+
+
+@pytest.mark.parametrize("name", FACTS)
+@given(st.data())
+def test_lines_missing_from_a_real_gradient_never_give_other_numbers(real, name, data):
+    try:
+        found = read_gradient(data.draw(shortened(real(name), 4, 1, 4)), *FACTS[name][:3])
+    except Unreadable:
+        return
+    np.testing.assert_array_equal(found.gradient, FACTS[name][3])
 
 
 # The first table of a log stands for all: 7 digits.
@@ -218,13 +230,19 @@ def test_logs_without_a_gradient_or_with_two_are_refused():
         read_gradient_log(printed.log("grad", table, table))
 
 
-@given(st.data())
-def test_lines_missing_from_a_log_never_change_a_number(data):
-    lines = rdgrad().splitlines()
-    gone = data.draw(st.sets(st.integers(0, len(lines) - 1), max_size=20))
-    kept = "\n".join(line for i, line in enumerate(lines) if i not in gone)
+@given(shortened(rdgrad()))
+def test_lines_missing_from_a_log_never_change_a_number(text):
     try:
-        found = read_gradient_log(kept)
+        found = read_gradient_log(text)
     except Unreadable:
         return
     np.testing.assert_allclose(found.gradient, CYCLES[0][3], rtol=1e-6)
+
+
+@given(st.data())
+def test_lines_missing_from_a_real_log_never_change_a_number(real, data):
+    try:
+        found = read_gradient_log(data.draw(shortened(real(LOG))), ["ricc2"])
+    except Unreadable:
+        return
+    np.testing.assert_array_equal(found.gradient, REAL_LOG)
