@@ -55,6 +55,18 @@ def test_an_unstable_ground_state_is_unconverged():
     assert caught.value.kind == "unconverged"
 
 
+def test_states_that_are_not_printed_or_are_others_are_refused():
+    first, second = (printed.state(n, "a1", "singlet", energy, -76.5, dipoles) for _, n, energy, dipoles in A1)
+    text = printed.response(A1 + B1)
+    assert text.count(second) == 1
+    with pytest.raises(Unreadable, match="solved for 3 states and prints 2, or others") as caught:
+        read_response(text.replace(second, ""))
+    assert caught.value.lines == ("[('a1', 1), ('b1', 1)]", "[('a1', 1), ('a1', 2), ('b1', 1)]")
+    for other in (first, second.replace("2 singlet a1", "2 singlet a2"), second + first):
+        with pytest.raises(Unreadable, match="or others"):
+            read_response(text.replace(second, other))
+
+
 def test_energies_that_count_from_zero_are_refused():
     text = printed.response(A1, flags=" Warning! Ground state energy set to zero.")
     with pytest.raises(Unreadable, match="counts from zero"):
