@@ -51,6 +51,11 @@ class Turbomole(Oracle):
         self._setups: OrderedDict[tuple[bytes, int, int], Setup] = OrderedDict()
         self._orbitals: OrbitalStore[Mapping[str, bytes]] = OrbitalStore()
 
+    @classmethod
+    def check_machine(cls, options: DftOptions | TddftOptions) -> None:
+        """Raise a `PalError` if Turbomole, one of its programs or its licence is missing."""
+        installation(options)
+
     @abstractmethod
     def calculate(self, calculation: Calculation) -> Label:
         """Run the programs in a folder with all input; the label of its sample."""
