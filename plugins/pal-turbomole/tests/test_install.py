@@ -60,12 +60,12 @@ def test_folder_that_is_no_turbomole(turbomole, tmp_path, monkeypatch):
 
 
 def test_missing_programs_are_named_with_what_is_installed(turbomole):
+    place = turbomole / "bin" / f"{MACHINE}_smp"
     text = said(parallel="smp", cores=2)
-    assert f"Turbomole's define and ridft are not in {turbomole / 'bin' / f'{MACHINE}_smp'}" not in text
-    (turbomole / "bin" / MACHINE / "ridft").unlink()
-    text = said(parallel="smp", cores=2)
-    assert f"Turbomole's ridft is not in {turbomole / 'bin' / f'{MACHINE}_smp'}" in text
+    assert f"Turbomole's ridft is not in {place}, where {turbomole / 'scripts' / 'sysname'} says" in text
     assert f"installed are: {MACHINE}; set the option parallel to what is installed" in text
+    (turbomole / "bin" / MACHINE / "define").unlink()
+    assert f"Turbomole's define and ridft are not in {place}" in said(parallel="smp", cores=2)
 
 
 @pytest.mark.parametrize("code", ["exit 1", "echo", "echo a/b"])

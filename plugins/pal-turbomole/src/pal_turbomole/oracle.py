@@ -29,6 +29,8 @@ __all__ = ["Dft", "Turbomole"]
 _HEAVIEST = 86
 _SETUPS = 64
 """Compositions whose input is kept."""
+_GEOMETRIES = 16
+"""Geometries whose orbitals are kept: 20 bytes for each coefficient, 40 MB for 1000 functions and two spins."""
 
 
 class Turbomole(Oracle):
@@ -49,7 +51,7 @@ class Turbomole(Oracle):
         super().__init__(options, context)
         self._installation = installation(options)
         self._setups: OrderedDict[tuple[bytes, int, int], Setup] = OrderedDict()
-        self._orbitals: OrbitalStore[Mapping[str, bytes]] = OrbitalStore()
+        self._orbitals: OrbitalStore[Mapping[str, bytes]] = OrbitalStore(keep=_GEOMETRIES)
 
     @classmethod
     def check_machine(cls, options: DftOptions | TddftOptions) -> None:

@@ -14,7 +14,6 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import basis_set_exchange
 import numpy as np
 from pyscf import dft, gto, scf, tddft
 
@@ -50,7 +49,7 @@ class Chemistry:
         """Whether there is a basis set or core potential, and how many electrons the latter stands for."""
         try:
             core = (_ecp if ecp else _basis)(element, name)
-        except (KeyError, RuntimeError, gto.basis.BasisNotFoundError):
+        except Exception:  # PySCF and basis-set-exchange raise many kinds
             return {"known": False, "core": 0}
         return {"known": bool(core), "core": core[0] if ecp else 0}
 
@@ -63,7 +62,7 @@ class Chemistry:
         alpha, beta = mf.mol.nelec
         return {
             "energy": float(mf.e_tot),
-            "energies": energies,
+            "energies": energies or [float(mf.e_tot)],
             "converged": bool(mf.converged),
             "nuclear": int(mf.mol.atom_charges().sum()),
             "electrons": alpha + beta,
@@ -123,18 +122,11 @@ def mean_field(molecule: dict[str, Any], method: dict[str, Any]) -> Any:
 
 
 def _basis(element: str, name: str) -> Any:
-    symbol = element.capitalize()
-    if name.lower().startswith("dhf-"):
-        text = basis_set_exchange.get_basis(name, elements=[symbol], fmt="nwchem", header=False)
-        return gto.basis.parse(text, symbol)
-    return gto.basis.load(name, symbol)
+    return gto.basis.load(name, element.capitalize())
 
 
 def _ecp(element: str, name: str) -> Any:
-    symbol = element.capitalize()
-    family = name.lower().removesuffix("-ecp")
-    text = basis_set_exchange.get_basis(f"{family}-TZVP", elements=[symbol], fmt="nwchem", header=False)
-    return gto.basis.parse_ecp(text[text.index("ECP") :], symbol)
+    return gto.basis.load_ecp(f"{name.lower().removesuffix('-ecp')}-tzvp", element.capitalize())
 
 
 def _gradient(array: Any) -> list[list[float]]:
