@@ -243,6 +243,13 @@ class Kernel:
         self.options = options
         self.context = context
 
+    @classmethod
+    def check_machine(cls, options: Any) -> None:
+        """Raise a `PalError` if this machine lacks what a kernel with these options needs: a program, a licence.
+
+        `pal check` calls it, on the machine where it is run. A run doesn't: constructors look for themselves.
+        """
+
     def snapshot(self) -> State:
         """All that `restore` needs to go on from here; nothing for a kernel without memory."""
         return {}

@@ -107,6 +107,21 @@ def test_kernel_that_cannot_be_imported_is_found_unless_light(pal, toml, tmp_pat
         del sys.modules["light"]
 
 
+def test_program_that_is_missing_is_a_problem_unless_light(pal, toml, monkeypatch):
+    from pal_core.builtin.oracle import ToyOracle
+    from pal_core.errors import PalError
+
+    def check(cls, options):
+        raise PalError(f"there is no program tiny (delay {options.delay:g} s)", "install it")
+
+    toml.write_text(SOUND)
+    monkeypatch.setattr(ToyOracle, "check_machine", classmethod(check))
+    result = pal("check", "toy.toml")
+    assert result.exit_code == 2
+    assert "toy.toml:10: oracle.kernel: there is no program tiny (delay 0 s); install it" in result.stdout
+    assert pal("check", "toy.toml", "--light").exit_code == 0
+
+
 def test_initial_data_are_read(pal, toml, tmp_path):
     (tmp_path / "start.npz").write_bytes(b"not an archive")
     toml.write_text(SOUND + '[data]\ninitial = ["start.npz"]\n')

@@ -20,7 +20,7 @@ __all__ = ["check_deep"]
 
 
 def check_deep(loaded: Loaded, host: PluginHost) -> list[Problem]:
-    """Import every kernel that the settings name, and read the initial data.
+    """Import every kernel that the settings name, ask it what this machine lacks, and read the initial data.
 
     Parameters
     ----------
@@ -37,7 +37,7 @@ def check_deep(loaded: Loaded, host: PluginHost) -> list[Problem]:
     tables += [("check", i) for i in range(len(loaded.checks))]
     for path, kernel in zip(tables, loaded.kernels, strict=True):
         try:
-            kernel.load()
+            kernel.load().check_machine(kernel.options)
         except PalError as e:
             report.add((*path, "kernel"), e.message, "", e.hint)
     schema = loaded.sample_schema | (loaded.label_schema or Schema())

@@ -52,12 +52,16 @@ class Calculation:
     options : DftOptions or TddftOptions
     installation : Installation
     folder : Path
+        It holds all input; programs run here.
+    electrons : int
+        Those that are treated.
     """
 
     sample: Sample
     options: DftOptions | TddftOptions
     installation: Installation
     folder: Path
+    electrons: int
 
     @cached_property
     def geometry(self) -> Geometry:
@@ -74,6 +78,9 @@ class Calculation:
         name = _SCF[self.options.density_fitting != "none"]
         result = self._run(name, lambda log: read_scf(log, (name,)))
         check_scf(result, self.geometry, self.sample, self.options)
+        if result.electrons != self.electrons:
+            text = f"{name} treated {result.electrons} electrons, wanted are {self.electrons}: other core potentials?"
+            raise OracleFailure("crashed", text)
         return result
 
     def gradient(self, scf: Scf) -> NDArray[np.float64]:

@@ -33,7 +33,6 @@ _REFUSALS: Mapping[str, tuple[FailureKind, str]] = {
     r"NO MORE DATA AVAILABLE FOR EHT": ("invalid_input", "define has no extended Hückel parameters for an element"),
     r"NO ATOMS, NO MOLECULE, NOTHING": ("crashed", "define found no atoms in the coord file"),
     r"define ended abnormally": ("crashed", "define ended abnormally"),
-    r"(?i)no valid license file found, (?!switching)(.*)": ("crashed", "Turbomole has no valid licence: {}"),
 }
 
 

@@ -19,8 +19,8 @@ GRIDS = {"coarse": "m3", "medium": "m4", "fine": "m5", "finest": "7"}
 def ground_groups(options: DftOptions | TddftOptions) -> list[Group]:
     """Groups of SCF and gradient.
 
-    Those of the molecule (``$coord``, ``$atoms``, ``$basis``, ``$rij``, orbitals, occupation) are define's. Nothing else
-    of its control file is used, so that no default of a version matters.
+    Those of the molecule (``$coord``, ``$atoms``, ``$basis``, ``$rij``, orbitals, occupation) are define's. Nothing
+    else of its control file is used, so that no default of a version matters.
     """
     groups = [
         group("energy    file=energy"),

@@ -65,13 +65,16 @@ def find(
     folder = _folder(turbodir)
     environment = _environment(folder, parallel, cores)
     architecture = _architecture(folder, environment)
-    path = [folder / "bin" / architecture, folder / "bin" / architecture.removesuffix(f"_{parallel}")]
-    environment["PATH"] = os.pathsep.join(map(str, [*path, folder / "scripts", os.environ.get("PATH", os.defpath)]))
+    place = folder / "bin" / architecture
+    environment["PATH"] = os.pathsep.join([str(place), str(folder / "scripts"), os.environ.get("PATH", os.defpath)])
     found = {name: shutil.which(name, path=environment["PATH"]) for name in programs}
+    if found.get("define", "") is None:
+        # It isn't parallel, and may be among the serial programs only.
+        found["define"] = shutil.which("define", path=str(folder / "bin" / architecture.removesuffix(f"_{parallel}")))
     missing = [name for name, where in found.items() if where is None]
     if missing:
         raise PalError(
-            f"Turbomole's {' and '.join(missing)} {'is' if len(missing) == 1 else 'are'} not in {path[0]}, "
+            f"Turbomole's {' and '.join(missing)} {'is' if len(missing) == 1 else 'are'} not in {place}, "
             f"where {folder / 'scripts' / 'sysname'} says that programs are; {_installed(folder)}",
             "set the option parallel to what is installed, or put the programs into PATH",
         )

@@ -31,9 +31,6 @@ class ProgramOptions(KernelOptions):
     density_convergence: float = Field(
         1e-7, ge=1e-10, le=1e-4, description="the root mean square change of the density matrix that ends an SCF"
     )
-    response_convergence: PositiveInt = Field(
-        6, le=9, description="excitations converge to a residual norm of 10 to the minus this"
-    )
     damping: tuple[NonNegativeFloat, NonNegativeFloat, NonNegativeFloat] = Field(
         (0.7, 0.05, 0.05), description="weight of the old Fock matrix: at the start, its step, its smallest value"
     )
@@ -45,9 +42,7 @@ class ProgramOptions(KernelOptions):
     functional_lines: tuple[str, ...] = Field(
         (), description='lines of $dft instead of Turbomole\'s name of the functional: ["functional libxc 279", …]'
     )
-    define_limit: PositiveFloat = Field(
-        120.0, description="time that define may take for a new composition", json_schema_extra={"unit": "s"}
-    )
+    define_limit: PositiveFloat = Field(120.0, description="time that define may take", json_schema_extra={"unit": "s"})
     program_limit: PositiveFloat | None = Field(
         None, description="time that each other program may take", json_schema_extra={"unit": "s"}
     )
@@ -66,7 +61,7 @@ class ProgramOptions(KernelOptions):
         return lines
 
 
-class _TurbomoleOptions(ElectronicOptions, ProgramOptions):
+class _TurbomoleOptions(ProgramOptions, ElectronicOptions):
     """Checks of what depends on both."""
 
     @model_validator(mode="after")
@@ -91,3 +86,7 @@ class DftOptions(_TurbomoleOptions):
 
 class TddftOptions(ResponseOptions, _TurbomoleOptions):
     """Options of `turbomole.tddft`."""
+
+    response_convergence: PositiveInt = Field(
+        6, le=9, description="excitations converge to a residual norm of 10 to the minus this"
+    )

@@ -15,6 +15,7 @@ from pal_core.kernels import Context, Label, Oracle, OracleFailure, Sample
 from pal_ase.inspection import check_cell, check_electrons, check_elements, check_positions, check_spin
 from pal_ase.orbital_store import OrbitalStore
 from pal_turbomole.calculation import Calculation, programs
+from pal_turbomole.coordinates import Geometry
 from pal_turbomole.define import converse
 from pal_turbomole.groups import ground_groups
 from pal_turbomole.install import Installation, find
@@ -28,6 +29,8 @@ __all__ = ["Dft", "Turbomole"]
 _HEAVIEST = 86
 _SETUPS = 64
 """Compositions whose input is kept."""
+_GEOMETRIES = 16
+"""Geometries whose orbitals are kept: 20 bytes for each coefficient, 40 MB for 1000 functions and two spins."""
 
 
 class Turbomole(Oracle):
@@ -48,7 +51,12 @@ class Turbomole(Oracle):
         super().__init__(options, context)
         self._installation = installation(options)
         self._setups: OrderedDict[tuple[bytes, int, int], Setup] = OrderedDict()
-        self._orbitals: OrbitalStore[Mapping[str, bytes]] = OrbitalStore()
+        self._orbitals: OrbitalStore[Mapping[str, bytes]] = OrbitalStore(keep=_GEOMETRIES)
+
+    @classmethod
+    def check_machine(cls, options: DftOptions | TddftOptions) -> None:
+        """Raise a `PalError` if Turbomole, one of its programs or its licence is missing."""
+        installation(options)
 
     @abstractmethod
     def calculate(self, calculation: Calculation) -> Label:
@@ -97,31 +105,29 @@ class Turbomole(Oracle):
 
     def _attempt(self, folder: Path, sample: Sample, orbitals: Mapping[str, bytes] | None) -> Label:
         folder.mkdir(parents=True)
-        calculation = Calculation(sample, self.options, self._installation, folder)
-        (folder / "coord").write_text(calculation.geometry.coord_text())
-        setup = self._setup(calculation)
+        (folder / "coord").write_text(Geometry.of(sample).coord_text())
+        setup = self._setup(sample, folder)
         setup.write(folder, self.method(setup.unrestricted), orbitals)
-        label = self.calculate(calculation)
+        label = self.calculate(Calculation(sample, self.options, self._installation, folder, setup.electrons))
         if self.options.reuse_orbitals:
             files = {name: (folder / name).read_bytes() for name in ORBITALS if (folder / name).is_file()}
             self._orbitals.add(sample, files)
         return label
 
-    def _setup(self, calculation: Calculation) -> Setup:
+    def _setup(self, sample: Sample, folder: Path) -> Setup:
         """What define makes of the sample, or made of another one with the same atoms.
 
         Where orbitals aren't to be reused, define is asked for each sample, since the orbitals of its guess are those
         of a geometry; then a label depends on the sample alone.
         """
-        sample = calculation.sample
         key = np.asarray(sample["numbers"]).tobytes(), int(sample["charge"]), int(sample["multiplicity"])
         if self.options.reuse_orbitals and key in self._setups:
             self._setups.move_to_end(key)
             return self._setups[key]
         asked = request(self.options, sample)
-        define = calculation.folder / "define"
+        define = folder / "define"
         define.mkdir()
-        shutil.copy(calculation.folder / "coord", define)
+        shutil.copy(folder / "coord", define)
         limit = self.options.define_limit
         converse(self._installation.programs["define"], define, self._installation.environment, asked, limit)
         setup = self._setups[key] = read(define, sample, asked)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 import signal
 import subprocess
 from collections.abc import Mapping
@@ -105,10 +106,11 @@ def check_end(ended: Ended, folder: Path) -> None:
 def _how(ended: Ended) -> str | None:
     if ended.status:
         return f"was killed by signal {-ended.status}" if ended.status < 0 else f"ended with status {ended.status}"
-    said = ended.words + ended.log
-    if f"{ended.name} ended abnormally" in said:
+    # Programs for shared memory or MPI may have a suffix.
+    said = re.findall(rf"\b{ended.name}(?:_\w+)? ended (\w+)", ended.words + ended.log)
+    if "abnormally" in said:
         return "ended abnormally"
-    return None if f"{ended.name} ended normally" in said else "does not report a normal end"
+    return None if "normally" in said else "does not report a normal end"
 
 
 def _step(folder: Path) -> str | None:

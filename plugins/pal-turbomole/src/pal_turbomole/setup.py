@@ -48,10 +48,13 @@ class Setup:
         Those of the control file that describe the molecule.
     files : mapping of str to bytes
         Basis sets and orbitals of the extended Hückel guess.
+    electrons : int
+        Those that are treated, without those that core potentials stand for.
     """
 
     groups: Groups
     files: Mapping[str, bytes]
+    electrons: int
 
     @property
     def unrestricted(self) -> bool:
@@ -115,7 +118,8 @@ def read(folder: Path, sample: Sample, asked: Request) -> Setup:
     files = {name: (folder / name).read_bytes() for name in _FILES if (folder / name).is_file()}
     _check_symmetry(groups)
     cores = _check_atoms(found, files.get("basis", b"").decode(errors="replace"), sample, asked)
-    _check_occupation(groups, sample, asked, cores)
+    electrons = int(np.asarray(sample["numbers"]).sum()) - cores - asked.charge
+    _check_occupation(groups, asked, electrons)
     fitting = _FITTING[asked.fitting]
     if fitting is not None and groups.find(fitting[0]) is None:
         raise OracleFailure("crashed", f"define did not switch density fitting on: there is no ${fitting[0]}")
@@ -123,7 +127,7 @@ def read(folder: Path, sample: Sample, asked: Request) -> Setup:
     missing = [name for name in ("basis", *kept) if name not in files]
     if missing:
         raise OracleFailure("crashed", f"define left no file {' and '.join(missing)}", evidence(text))
-    return Setup(only(groups, _MOLECULE), files)
+    return Setup(only(groups, _MOLECULE), files, electrons)
 
 
 def _check_symmetry(groups: Groups) -> None:
@@ -177,8 +181,7 @@ def _core(ecp: str | None, basis: str) -> int:
     return int(number[1])
 
 
-def _check_occupation(groups: Groups, sample: Sample, asked: Request, cores: int) -> None:
-    electrons = int(np.asarray(sample["numbers"]).sum()) - cores - asked.charge
+def _check_occupation(groups: Groups, asked: Request, electrons: int) -> None:
     if asked.unpaired is None:
         found = {"closed": shells(groups, "closed shells"), "alpha": 0, "beta": 0}
         wanted = {"closed": electrons // 2, "alpha": 0, "beta": 0}
