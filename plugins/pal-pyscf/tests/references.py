@@ -1,4 +1,4 @@
-"""Numbers that other programs computed, with where they were published. Energies [hartree], gradients [hartree/bohr]."""
+"""Numbers that other programs computed, and where they were published: hartree, hartree/bohr."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ _ETHYLENE = [
 ]
 
 _QCENGINE = "QCEngineRecords (MolSSI), Turbomole 7.3 output"
-_CCLIB = "cclib test data, Turbomole 7.4 output"
+_CCLIB = "cclib test data, Turbomole 7.4.1 output"
 _GAUSSIAN = "tests of Psi4 (tdscf_reference_data.json), by Gaussian 09"
 _PSI4 = "tests of Psi4 (test_dft1.py)"
 _NWCHEM = "tests of NWChem (tddftgrad_co, tddftgrad_co_cis, tddftgrad_ch2o)"

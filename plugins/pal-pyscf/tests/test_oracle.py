@@ -121,7 +121,7 @@ def test_dhf_sets_of_light_elements_are_those_of_def2(basis):
 def test_a_file_never_stands_in_for_a_basis_set(dft, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "mine-svp").write_text("H S\n 1.0 1.0\n")
-    with pytest.raises(Exception, match="'mine-svp' .* is a file here"):
+    with pytest.raises(Exception, match=r"'mine-svp' .* is a file here"):
         dft(basis="mine-svp").label(WATER)
 
 

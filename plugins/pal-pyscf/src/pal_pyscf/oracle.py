@@ -183,8 +183,9 @@ class Tddft(_Pyscf):
 
 
 def _energies(field: Any, response: Any, states: int) -> NDArray[np.float64]:
-    excitations = np.array(plain(response.e))[:states]
-    return np.concatenate([[float(field.e_tot)], float(field.e_tot) + excitations]) * Hartree
+    excitations = np.array(plain(response.e), np.float64)[:states]
+    energies: NDArray[np.float64] = (float(field.e_tot) + np.concatenate([[0.0], excitations])) * Hartree
+    return energies
 
 
 def _need(module: str, option: str, cure: str) -> None:

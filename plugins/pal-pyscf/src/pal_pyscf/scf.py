@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 from pal_core.kernels import OracleFailure
-from pyscf import dft, gto, lib, scf
+from pyscf import dft, gto, scf
 
 from pal_ase.functionals import FUNCTIONALS, LIBXC
 from pal_pyscf.options import PyscfOptions
