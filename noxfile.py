@@ -42,7 +42,7 @@ HAT = {
     "hat-xtb-schnet": ["pal-schnet", "pal-xtb"],
     "hat-xtb-mace": ["pal-mace", "pal-xtb"],
     "hat-xtb-allegro": ["pal-nequip", "pal-xtb"],
-    "hat-dft": ["pal-schnet", "pyscf>=2.6"],
+    "hat-dft": ["pal-pyscf", "pal-schnet"],
 }
 """What each settings file of examples/hat needs."""
 HAT_OF = {"pal-mace": "hat-xtb-mace", "pal-nequip": "hat-xtb-allegro"}

@@ -21,7 +21,7 @@ CHANGES: dict[str, dict[str, Any]] = {
     "stop": {"labels": 40},
 }
 """What any of the settings files gets."""
-COARSE = {"xc": "lda,vwn", "basis": "sto-3g", "grid": 0}
+COARSE = {"functional": "svwn5", "basis": "sto-3g", "grid": "coarse"}
 """What DFT becomes."""
 SMALLEST = "methyl + methane"
 
@@ -36,10 +36,8 @@ def smaller(settings: Path, folder: Path) -> Path:
     tables["run"]["directory"] = str(folder.resolve() / settings.stem)
     for key in ("structure", "function"):
         tables["generator"]["options"][key] = str(settings.parent.resolve() / tables["generator"]["options"][key])
-    oracle = tables["oracle"].get("options", {})
-    if "calculator" in oracle:
-        oracle["calculator"] = str(settings.parent.resolve() / oracle["calculator"])
-        oracle["parameters"] |= COARSE
+    if tables["oracle"]["kernel"] == "pyscf.dft":
+        tables["oracle"]["options"] |= COARSE
         tables["stop"]["labels"] = 24
     folder.mkdir(parents=True, exist_ok=True)
     tables["generator"]["options"]["structure"] = _fewer(tables["generator"]["options"]["structure"], folder)

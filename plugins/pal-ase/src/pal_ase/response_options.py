@@ -40,6 +40,14 @@ class ResponseOptions(ElectronicOptions):
             raise ValueError(f"{name} names state {max(wanted)}, but states = {self.states}")
         return self
 
+    @model_validator(mode="after")
+    def _spin_is_defined(self) -> ResponseOptions:
+        if self.reference == "restricted-open":
+            raise ValueError("excited states need a restricted or an unrestricted reference")
+        if self.spin == "triplet" and self.reference == "unrestricted":
+            raise ValueError('states of an unrestricted reference are neither singlets nor triplets; spin = "singlet"')
+        return self
+
     @property
     def gradient_states(self) -> tuple[int, ...]:
         """States whose forces are to be computed, in order."""

@@ -1,0 +1,3 @@
+"""Hartree-Fock, DFT and TDDFT oracles, by PySCF."""
+
+__version__ = "0.1.0"

@@ -1,0 +1,110 @@
+"""Excited states as the linear response of a reference state."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from ase.units import Bohr, Hartree
+from numpy.typing import NDArray
+from pal_core.kernels import OracleFailure
+from pyscf import scf, tdscf
+
+from pal_ase.inspection import refusal
+from pal_pyscf.options import TddftOptions
+from pal_pyscf.scf import plain
+
+__all__ = ["excited_states", "excited_gradient", "single_excitations"]
+
+_CPHF_CYCLES = 100
+# PySCF leaves states out that lie below this. Here they are to be seen: a reference that has any is no ground state.
+_ANY_ENERGY = -1e6
+
+
+def excited_states(field: Any, options: TddftOptions) -> Any:
+    """PySCF's object with at least `options.states` converged states above the reference.
+
+    Parameters
+    ----------
+    field : pyscf.scf.hf.SCF
+        Converged.
+    options : TddftOptions
+
+    Raises
+    ------
+    OracleFailure
+        ``unconverged`` if a state isn't converged, is missing, or lies below the reference; ``invalid_input`` if
+        the basis set has fewer excitations.
+    """
+    room = single_excitations(field)
+    if room < options.states:
+        raise refusal(f"{options.states} states are wanted, but the basis set has {room} single excitations")
+    response = _response(field, options)
+    response.nstates = min(options.states + options.margin, room)
+    response.conv_tol = options.response_convergence
+    response.max_cycle = options.max_iterations
+    response.positive_eig_threshold = _ANY_ENERGY
+    if isinstance(field, scf.hf.RHF):
+        response.singlet = options.spin == "singlet"
+    try:
+        with np.errstate(invalid="ignore"):
+            response.kernel()
+    except (RuntimeError, np.linalg.LinAlgError) as error:
+        raise OracleFailure("unconverged", f"PySCF's response equations: {error}") from error
+    _check(response, options)
+    return response
+
+
+def _response(field: Any, options: TddftOptions) -> Any:
+    method = tdscf.TDA if options.response == "tda" else tdscf.TDDFT
+    if options.solvent is None:
+        return method(field)
+    # Forces exist for a solvent that follows the excited state, and energies have to belong to them.
+    kind = "TDA" if options.response == "tda" else "TDHF" if options.functional == "hf" else "TDDFT"
+    return getattr(field, kind)(equilibrium_solvation=True)
+
+
+def single_excitations(field: Any) -> int:
+    """How many excitations of one electron without change of spin there are."""
+    occupations = np.atleast_2d(plain(field.mo_occ))
+    return int(sum(np.sum(o > 0) * np.sum(o == 0) for o in occupations))
+
+
+def _check(response: Any, options: TddftOptions) -> None:
+    energies = np.atleast_1d(plain(response.e))
+    converged = np.atleast_1d(response.converged)
+    if len(energies) < options.states or len(converged) < options.states:
+        raise OracleFailure("unconverged", f"PySCF found {len(energies)} of {options.states} states")
+    # A state that is not sure yet may end up below the others.
+    wrong = np.flatnonzero(~converged[: options.states])
+    if len(wrong):
+        cycles = options.max_iterations
+        raise OracleFailure("unconverged", f"PySCF: state {int(wrong[0]) + 1} has not converged in {cycles} iterations")
+    lowest = energies[: options.states]
+    if not (np.isfinite(lowest).all() and (lowest > 0).all()):
+        values = ", ".join(f"{e * Hartree:.3f}" for e in lowest)
+        raise OracleFailure(
+            "unconverged",
+            f"PySCF: the reference is not the ground state, its excitation energies are {values} eV; "
+            'try stability = "follow" or reference = "unrestricted"',
+        )
+    if (np.diff(energies) < 0).any():
+        raise OracleFailure("crashed", f"PySCF's states are not in order: {(energies * Hartree).tolist()} eV")
+
+
+def excited_gradient(response: Any, state: int) -> NDArray[np.float64]:
+    """Derivatives of a state's total energy.
+
+    Returns
+    -------
+    ndarray of float64, shape (atoms, 3)
+        In eV/Å.
+    """
+    solver = response.nuc_grad_method()
+    solver.cphf_max_cycle = _CPHF_CYCLES
+    gradient = np.array(plain(solver.kernel(state=state)))
+    reference = response._scf
+    if reference.do_disp():
+        # PySCF's gradients of excited states lack it.
+        gradient += plain(reference.nuc_grad_method().get_dispersion())
+    return np.asarray(gradient * (Hartree / Bohr), np.float64)
