@@ -126,6 +126,13 @@ def test_every_kind_of_block_and_radial_transform(name):
     assert (file.architecture.block, file.architecture.first_block) == (name, first)
 
 
+def test_reference_energies_of_charges_are_not_lost():
+    model = member(charge_embedding=True, charges=1)
+    model._trainer.potential.charge_references[:] = [-4.0, 0.0, 15.0]
+    with pytest.raises(ValueError, match=r"energies of total charges \(\[-4\. +0\. +15\.\] eV\), and MACE's"):
+        to_mace(model._architecture, model.weights())
+
+
 def test_unknown_elements_and_charges_are_refused():
     model = member(charge_embedding=True, charges=1, multiplicities=2)
     with pytest.raises(ValueError, match="samples hold Cu, Ne, but the network knows H, C, O only; add them to option"):

@@ -13,7 +13,11 @@ class TestNequip(AtomisticModelContract):
     options: ClassVar = {**NEQUIP, "batch_size": 8, "learning_rate": 0.01}
 
 
+class TestNequipCharges(TestNequip):
+    options: ClassVar = {**TestNequip.options, "charge_embedding": True}
+
+
 class TestAllegro(AtomisticModelContract):
     plugin = "pal_nequip.plugin"
     name = "nequip.allegro"
-    options: ClassVar = {**ALLEGRO, "batch_size": 8, "learning_rate": 0.01}
+    options: ClassVar = {**ALLEGRO, "batch_size": 8, "learning_rate": 0.01, "charge_embedding": True}

@@ -69,6 +69,12 @@ def test_file_of_the_other_architecture_is_refused(converted):
         member(other, model=path)
 
 
+def test_file_without_charges_is_refused_where_they_are_to_be_embedded(converted):
+    kind, _, path = converted
+    with pytest.raises(ValueError, match="doesn't embed charge and multiplicity: set option charge_embedding = false"):
+        member(kind, model=path, charge_embedding=True)
+
+
 def test_files_that_are_no_models_are_refused(tmp_path):
     path = tmp_path / "w.safetensors"
     with pytest.raises(FileNotFoundError, match=r"nequip\.nequip: option model: there is no file"):

@@ -13,3 +13,7 @@ class TestPotential(AtomisticModelContract):
     options: ClassVar = {**SMALL, "batch_size": 4}
     tolerance = 1e-5
     precision = 1e-12
+
+
+class TestCharges(TestPotential):
+    options: ClassVar = {**TestPotential.options, "charge_embedding": True, "charges": 2}

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -15,18 +17,21 @@ from pal_schnet.network import SchnetNetwork, radial_basis
 from pal_schnet.parameters import Architecture, Parameters
 
 SHAPE = Architecture(features=8, interactions=3, basis=6, cutoff=4.0)
+CHARGED = replace(SHAPE, charges=2, multiplicities=3)
 CPU = torch.device("cpu")
 
 
 @pytest.fixture
 def graph():
     images = [*molecules("CH3CH2OH", "H2O"), *rattled(bulk("Cu"), 1)]
+    for atoms, charge, multiplicity in zip(images, (0, -2, 1), (3, 1, 2), strict=True):
+        atoms.info |= {"charge": charge, "multiplicity": multiplicity}
     return build(batch_of(*images), SHAPE.cutoff, torch.float64, CPU)
 
 
-@pytest.fixture
-def parameters():
-    out = Parameters.random(SHAPE, 1, torch.float64, CPU)
+@pytest.fixture(params=[SHAPE, CHARGED], ids=["plain", "charged"])
+def parameters(request):
+    out = Parameters.random(request.param, 1, torch.float64, CPU)
     out.flat += 0.05 * torch.randn(out.flat.shape, generator=torch.Generator().manual_seed(2), dtype=torch.float64)
     return out
 
@@ -55,6 +60,9 @@ def plain_energies(parameters, graph, distance):
     gauss = torch.exp(-0.5 * ((d - torch.arange(SHAPE.basis).double() * spacing) / spacing) ** 2)
     cut = 0.5 * (1 + torch.cos(torch.pi * d / SHAPE.cutoff))
     x = p.embedding[graph.numbers]
+    if p.architecture is CHARGED:
+        charge, multiplicity = p.named["charge"], p.named["multiplicity"]
+        x = x + (charge[graph.charge + 2] + multiplicity[graph.multiplicity - 1])[graph.sample]
     for layer in p.layers:
         filters = (gauss @ layer.filter[:-1] + layer.filter[-1]) * cut
         m = torch.zeros_like(x).index_add(0, centre, filters * (x @ layer.project)[other])

@@ -102,6 +102,15 @@ class Architecture:
         tuples = {name: tuple(values[name]) for name in ("elements", "radial_layers")}
         return cls(**{**values, **tuples})
 
+    @property
+    def charges(self) -> int:
+        """Largest total charge of either sign that is embedded, e; 0 where none is."""
+        found = (self.embedding or {}).get("total_charge")
+        if found is None:
+            return 0
+        offset = int(found.get("offset", 0))
+        return max(offset, int(found["num_classes"]) - 1 - offset)
+
     def to_plain(self) -> dict[str, Any]:
         """Numbers, strings, lists and dictionaries."""
         return asdict(self)

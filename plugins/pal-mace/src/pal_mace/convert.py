@@ -198,7 +198,18 @@ def to_mace(architecture: Architecture, weights: dict[str, NDArray[Any]]) -> Any
     -------
     mace.modules.ScaleShiftMACE
         In double precision.
+
+    Raises
+    ------
+    ValueError
+        If total charges have reference energies, which the module has no place for.
     """
+    charges = np.array(weights.get("charge_references", 0.0))
+    if charges.any():
+        raise ValueError(
+            f"these weights hold reference energies of total charges ({charges} eV), and MACE's module can't: "
+            "set them to zero in the weights, and add them to the energies of MACE's calculator; forces need nothing"
+        )
     module = architecture.build(0)
     known = module.state_dict().keys()
     tensors = {n: torch.from_numpy(np.array(a)) for n, a in weights.items() if n in known}

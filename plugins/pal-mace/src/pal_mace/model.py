@@ -9,8 +9,9 @@ from pal_core.options import KernelOptions
 
 from pal_ase.elements import ELEMENTS
 from pal_ase.learning.model import AtomisticModel, Units
+from pal_ase.learning.modelfile import agree_on_charge
 from pal_mace.architecture import Architecture
-from pal_mace.modelfile import ModelFile, read, references
+from pal_mace.modelfile import read, references
 from pal_mace.network import MaceNetwork
 from pal_mace.options import MaceOptions
 
@@ -23,12 +24,14 @@ class MaceCommittee(AtomisticModel):
     Options: ClassVar[type[KernelOptions]] = MaceOptions
     options: MaceOptions
     kernel = "mace.committee"
-    shaping = "model, charge_embedding, charges, multiplicities, " + ", ".join(MaceOptions.architecture())
+    shaping = "model, charge_embedding, " + ", ".join(MaceOptions.architecture())
 
     def __init__(self, options: MaceOptions, context: Context) -> None:
-        self._file = None if options.model is None else _fitting(read(options.model), options)
+        self._file = None if options.model is None else read(options.model)
         if self._file is not None:
-            options = options.model_copy(update={"cutoff": self._file.architecture.cutoff})
+            found = self._file.architecture
+            agree_on_charge(found.embedding is not None, options, self.kernel)
+            options = options.model_copy(update={"cutoff": found.cutoff, "charges": found.charges})
         super().__init__(options, context)
         if options.new_readouts:
             self._draw_readouts(context.random_seed("weights"))
@@ -54,20 +57,3 @@ class MaceCommittee(AtomisticModel):
         if self._file is None:
             return None
         return Units(references(self._file.tensors, self._file.architecture.elements, ELEMENTS))
-
-
-def _fitting(file: ModelFile, options: MaceOptions) -> ModelFile:
-    """The file, if it agrees with the options on charge and multiplicity.
-
-    Raises
-    ------
-    ValueError
-    """
-    embeds = file.architecture.embedding is not None
-    if embeds != options.charge_embedding:
-        wanted, verb = ("true", "embeds") if embeds else ("false", "doesn't embed")
-        raise ValueError(
-            f"mace.committee: the network of {options.model} {verb} charge and multiplicity: "
-            f"set option charge_embedding = {wanted}"
-        )
-    return file

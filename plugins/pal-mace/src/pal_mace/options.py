@@ -24,6 +24,8 @@ _ARCHITECTURE = (
     "envelope",
     "radial_layers",
     "readout",
+    "charges",
+    "multiplicities",
 )
 
 

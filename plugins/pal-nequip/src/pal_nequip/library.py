@@ -39,7 +39,8 @@ class Recipe:
     def of(cls, options: EquivariantOptions) -> Recipe:
         """From a kernel's options."""
         kind = type(options)
-        return cls(kind(dtype=options.dtype, **{name: getattr(options, name) for name in kind.architecture()}))
+        names = (*kind.architecture(), "charge_embedding")
+        return cls(kind(dtype=options.dtype, **{name: getattr(options, name) for name in names}))
 
     def __hash__(self) -> int:
         return hash(self.options.model_dump_json())

@@ -8,6 +8,7 @@ from pal_core.kernels import Context
 from pal_core.options import KernelOptions
 
 from pal_ase.learning.model import AtomisticModel
+from pal_ase.learning.modelfile import agree_on_charge
 from pal_nequip.energies import AtomicEnergies, is_readout
 from pal_nequip.library import Recipe
 from pal_nequip.modelfile import read
@@ -25,6 +26,8 @@ class EquivariantCommittee(AtomisticModel):
 
     def __init__(self, options: EquivariantOptions, context: Context) -> None:
         file = None if options.model is None else read(options.model, self.kernel.removeprefix("nequip."))
+        if file is not None:
+            agree_on_charge(bool(file.options.get("charge_embedding", False)), options, self.kernel)
         super().__init__(options if file is None else file.applied(options), context)
         if file is not None and options.weights is None:
             self.load(file.weights)

@@ -14,6 +14,7 @@ from torch import Tensor
 from pal_ase.elements import ELEMENTS, SYMBOLS
 from pal_ase.learning.graph import Graph
 from pal_ase.learning.network import Evaluation, TorchNetwork
+from pal_ase.learning.states import state_rows
 from pal_nequip.energies import AtomicEnergies, is_readout
 from pal_nequip.library import Recipe
 from pal_nequip.trace import Recording, record, tensors
@@ -100,16 +101,8 @@ class EquivariantNetwork(TorchNetwork):
         options = self.recipe.options
         if not options.charge_embedding:
             return graph.numbers
-        charge, multiplicity = graph.charge + options.charges, graph.multiplicity - 1
-        strange = (charge < 0) | (charge > 2 * options.charges)
-        strange |= (multiplicity < 0) | (multiplicity >= options.multiplicities)
-        if bool(strange.any()):
-            k = int(strange.int().argmax())
-            raise ValueError(
-                f"nequip.{self.recipe.kind}: a sample has charge {int(graph.charge[k])} and multiplicity "
-                f"{int(graph.multiplicity[k])}; options charges and multiplicities allow for -{options.charges} to "
-                f"{options.charges} and 1 to {options.multiplicities}"
-            )
+        who = f"nequip.{self.recipe.kind}"
+        charge, multiplicity = state_rows(graph, options.charges, options.multiplicities, who)
         return graph.numbers + ELEMENTS * (charge * options.multiplicities + multiplicity)[graph.sample]
 
     def _refuse_unknown(self, numbers: Tensor) -> None:

@@ -17,7 +17,6 @@ _COMMON = (
     "avg_num_neighbors",
     "num_bessels",
     "polynomial_cutoff_p",
-    "charge_embedding",
     "charges",
     "multiplicities",
 )

@@ -20,9 +20,10 @@ class SchnetCommittee(AtomisticModel):
     Options: ClassVar[type[KernelOptions]] = SchnetOptions
     options: SchnetOptions
     kernel = "schnet.committee"
-    shaping = "cutoff, features, interactions and basis"
+    shaping = "cutoff, features, interactions, basis, charge_embedding, charges and multiplicities"
 
     def _network(self, seed: int) -> SchnetNetwork:
         options, frame = self.options, self.frame
-        shape = Architecture(options.features, options.interactions, options.basis, options.cutoff)
+        states = (options.charges, options.multiplicities) if options.charge_embedding else ()
+        shape = Architecture(options.features, options.interactions, options.basis, options.cutoff, *states)
         return SchnetNetwork(Parameters.random(shape, seed, frame.dtype, frame.device))

@@ -11,6 +11,7 @@ With pairs :math:`p = (i, j)`, each once, and :math:`\varphi(d)` the radial basi
     v = x A, \quad W_p = \varphi(d_p) C, \quad m_i = \sum_{p \ni i} W_p \odot v_{\mathrm{other}}, \quad
     x \leftarrow x + \sigma(m B + b) D + d
 
+The first :math:`x` is an embedding of the element, where asked for plus those of total charge and spin multiplicity.
 The filter :math:`W_p` is linear in the basis, as in PaiNN [2]_, and :math:`\sigma` is SiLU. Distances are the only
 geometry in the network, so forces follow from the slopes :math:`\partial E / \partial d_p`.
 
@@ -40,6 +41,7 @@ from torch import Tensor
 
 from pal_ase.learning.graph import Graph
 from pal_ase.learning.network import Evaluation, Network
+from pal_ase.learning.states import state_rows
 from pal_schnet.parameters import Layer, Parameters
 
 __all__ = ["SchnetNetwork", "radial_basis"]
@@ -96,6 +98,7 @@ class _Trace:
     h_bar: Tensor
     forward: list[_Forward]
     backward: list[_Backward]
+    states: tuple[Tensor, ...]
 
 
 class SchnetNetwork(Network):
@@ -145,6 +148,9 @@ def _evaluate(parameters: Parameters, graph: Graph, training: bool) -> tuple[Ten
     p = parameters
     phi, phi_slope = radial_basis(graph.distance, p.architecture.basis, p.architecture.cutoff)
     x = p.embedding.index_select(0, graph.numbers)
+    states = _states(p, graph)
+    for table, rows in zip(p.states, states, strict=True):
+        x = x + table.index_select(0, rows[graph.sample])
     forward = []
     for layer in p.layers:
         v = _ends(x @ layer.project, graph)
@@ -157,7 +163,7 @@ def _evaluate(parameters: Parameters, graph: Graph, training: bool) -> tuple[Ten
     h_bar = a[1] * p.energy
     backward, phi_bar = _backward(p, graph, forward, h_bar @ p.readout.T, training)
     slopes = torch.linalg.vecdot(phi_bar, phi_slope)
-    return a[0] @ p.energy, slopes, _Trace(phi, phi_slope, x, a, h_bar, forward, backward)
+    return a[0] @ p.energy, slopes, _Trace(phi, phi_slope, x, a, h_bar, forward, backward, states)
 
 
 def _backward(
@@ -200,6 +206,14 @@ def _gradient(
         layer = e.forward[t], e.backward[t], tangents[t]
         x_adj = _layer_gradient(p.layers[t], g.layers[t], graph, phi=(e.phi, phi_dot), trace=layer, x_adj=x_adj)
     g.embedding.index_add_(0, graph.numbers, x_adj)
+    for table, rows in zip(g.states, e.states, strict=True):
+        table.index_add_(0, rows[graph.sample], x_adj)
+
+
+def _states(p: Parameters, graph: Graph) -> tuple[Tensor, ...]:
+    """Rows of the samples in the tables of charges and multiplicities, if there are any."""
+    shape = p.architecture
+    return state_rows(graph, shape.charges, shape.multiplicities, "schnet.committee") if p.states else ()
 
 
 def _tangents(p: Parameters, graph: Graph, e: _Trace, phi_dot: Tensor) -> tuple[list[_Tangent], Tensor]:

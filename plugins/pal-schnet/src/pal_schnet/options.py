@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from pydantic import Field, PositiveInt
 
-from pal_ase.learning_options import LearningOptions
+from pal_ase.learning_options import ChargeOptions
 
 __all__ = ["SchnetOptions"]
 
 
-class SchnetOptions(LearningOptions):
+class SchnetOptions(ChargeOptions):
     """Options of `schnet.committee`."""
 
     features: PositiveInt = Field(64, description="numbers that describe an atom")

@@ -13,6 +13,9 @@ from pal_ase.elements import ELEMENTS
 
 __all__ = ["Architecture", "Layer", "Parameters"]
 
+_EMBEDDINGS = {"embedding": 1.0, "charge": 0.1, "multiplicity": 0.1}
+"""First standard deviations."""
+
 
 @dataclass(frozen=True)
 class Architecture:
@@ -28,12 +31,16 @@ class Architecture:
         Gaussians between 0 and the cutoff.
     cutoff : float
         Range of a layer, Å.
+    charges, multiplicities : int
+        Largest total charge of either sign and largest spin multiplicity embedded; 0 multiplicities: neither is.
     """
 
     features: int
     interactions: int
     basis: int
     cutoff: float
+    charges: int = 0
+    multiplicities: int = 0
 
     def shapes(self) -> dict[str, tuple[int, ...]]:
         """Names and shapes of all parameters, in the order in which they are stored."""
@@ -43,7 +50,10 @@ class Architecture:
             layer = {"project": (f, f), "filter": (self.basis + 1, f), "mix": (f, f), "mix_bias": (f,)}
             layer |= {"update": (f, f), "update_bias": (f,)}
             out |= {f"layer{t}.{name}": shape for name, shape in layer.items()}
-        return out | {"readout": (f, half), "readout_bias": (half,), "energy": (half,)}
+        out |= {"readout": (f, half), "readout_bias": (half,), "energy": (half,)}
+        if self.multiplicities:
+            out |= {"charge": (2 * self.charges + 1, f), "multiplicity": (self.multiplicities, f)}
+        return out
 
 
 class Layer(NamedTuple):
@@ -83,16 +93,20 @@ class Parameters:
         ]
         self.readout, self.readout_bias = self.named["readout"], self.named["readout_bias"]
         self.energy = self.named["energy"]
+        self.states = (self.named["charge"], self.named["multiplicity"]) if architecture.multiplicities else ()
 
     @classmethod
     def random(cls, architecture: Architecture, seed: int, dtype: torch.dtype, device: torch.device) -> Parameters:
-        """Glorot-uniform matrices, zero biases, normal embeddings; the same numbers on every device."""
+        """Glorot-uniform matrices, zero biases, normal embeddings; the same numbers on every device.
+
+        What tells charges and multiplicities apart is small at first: they are variations of an element, not elements.
+        """
         size = sum(math.prod(shape) for shape in architecture.shapes().values())
         out = cls(architecture, torch.zeros(size, dtype=torch.float64))
         generator = torch.Generator().manual_seed(seed)
         for name, value in out.named.items():
-            if name == "embedding":
-                value.normal_(generator=generator)
+            if name in _EMBEDDINGS:
+                value.normal_(generator=generator).mul_(_EMBEDDINGS[name])
             elif not name.endswith("bias"):
                 width = value.shape[1] if value.ndim == 2 else 1
                 value.uniform_(-1, 1, generator=generator).mul_(math.sqrt(6 / (value.shape[0] + width)))

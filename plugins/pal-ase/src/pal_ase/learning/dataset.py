@@ -12,12 +12,20 @@ from pal_core.data import Batch
 
 from pal_ase.learning.graph import Graph, build
 from pal_ase.learning.objective import Targets
-from pal_ase.learning.references import fit_references, reference_energies
+from pal_ase.learning.references import (
+    charge_energies,
+    charge_states,
+    composition,
+    fit_references,
+    reference_energies,
+)
 from pal_ase.schema import SAMPLE, label_schema
 
-__all__ = ["Dataset", "Frame", "MiniBatch"]
+__all__ = ["Dataset", "Energies", "Frame", "MiniBatch"]
 
 Ints = NDArray[np.int64]
+Energies = tuple[NDArray[np.float64], NDArray[np.float64]]
+"""Of the elements by atomic number and of total charges from the most negative one on, eV."""
 MiniBatch = tuple[Graph, Targets, torch.Tensor]
 """Graph, labels and the samples' shares in the loss."""
 
@@ -34,12 +42,15 @@ class Frame:
     device : torch.device
     stress : bool
         Whether labels hold the stress.
+    charges : int
+        Largest total charge, of either sign, that has a reference energy; 0: none has.
     """
 
     cutoff: float
     dtype: torch.dtype
     device: torch.device
     stress: bool
+    charges: int = 0
 
 
 @dataclass
@@ -120,24 +131,37 @@ class Dataset:
         out: Ints = self.graph.numbers.cpu().numpy()
         return out
 
-    def fit_references(self, known: NDArray[np.float64], network: torch.Tensor) -> NDArray[np.float64]:
+    def charges(self) -> Ints:
+        """Total charges of the samples, e."""
+        out: Ints = self.graph.charge.cpu().numpy()
+        return out
+
+    def fit_references(self, known: Energies, network: torch.Tensor, elements: bool = True) -> Energies:
         """Reference energies that bring references plus `network` energies closest to the labels.
 
         Parameters
         ----------
-        known : ndarray of float64, shape (119,)
-            References so far, eV. The new ones differ from them as little as the labels allow.
+        known : pair of ndarray of float64, shapes (119,) and (2 charges + 1,)
+            References of elements and charges so far, eV. The new ones differ from them as little as labels allow.
         network : Tensor of float64, shape (n,)
             What the network adds now, eV.
+        elements : bool
+            Fit those of the elements too, or only those of charges.
         """
-        numbers, offsets = self.numbers(), self.graph.atom_offsets
-        rest = (self.energy - network).cpu().numpy() - reference_energies(known, numbers, offsets)
-        return known + fit_references(numbers, offsets, rest, self.share.double().cpu().numpy())
+        counts = composition(self.numbers(), self.graph.atom_offsets) * elements
+        counts = np.hstack([counts, charge_states(self.charges(), len(known[1]) // 2)])
+        rest = (self.energy - network).cpu().numpy() - self._base(known)
+        more = fit_references(counts, rest, self.share.double().cpu().numpy())
+        return known[0] + more[: len(known[0])], known[1] + more[len(known[0]) :]
 
-    def relate(self, references: NDArray[np.float64]) -> None:
-        """Take the reference energies off what the network is to learn."""
-        base = reference_energies(references, self.numbers(), self.graph.atom_offsets)
-        self.relative = self.energy - torch.from_numpy(base).to(self.energy.device)
+    def relate(self, references: Energies) -> None:
+        """Take the reference energies of elements and charges off what the network is to learn."""
+        self.relative = self.energy - torch.from_numpy(self._base(references)).to(self.energy.device)
+
+    def _base(self, references: Energies) -> NDArray[np.float64]:
+        elements, charges = references
+        atoms = reference_energies(elements, self.numbers(), self.graph.atom_offsets)
+        return atoms + charge_energies(charges, self.charges())
 
     def batches(self, order: Ints, sizes: Ints, start: int = 0) -> Iterator[MiniBatch]:
         """Mini-batches of the samples at `order`, from the one numbered `start` on."""

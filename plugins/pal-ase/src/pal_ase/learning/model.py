@@ -18,7 +18,7 @@ from pal_ase.learning.modelfile import read_arrays
 from pal_ase.learning.network import Network
 from pal_ase.learning.potential import predict
 from pal_ase.learning.trainer import Trainer
-from pal_ase.learning_options import LearningOptions
+from pal_ase.learning_options import ChargeOptions, LearningOptions
 
 __all__ = ["AtomisticModel", "Units"]
 
@@ -64,7 +64,8 @@ class AtomisticModel(Model):
         super().__init__(options, context)
         _keep_freed_memory()
         dtype: torch.dtype = getattr(torch, options.dtype)
-        self.frame = Frame(options.cutoff, dtype, torch.device(context.device), options.stress)
+        charges = options.charges if isinstance(options, ChargeOptions) and options.charge_embedding else 0
+        self.frame = Frame(options.cutoff, dtype, torch.device(context.device), options.stress, charges)
         network = self._network(context.random_seed("weights"))
         self._trainer = Trainer(network, options, self.frame, context.rng("order"), self.kernel)
         self._bootstrap = context.rng("bootstrap")

@@ -10,7 +10,9 @@ from numpy.typing import NDArray
 from safetensors import safe_open
 from safetensors.numpy import save_file
 
-__all__ = ["read_arrays", "read_model", "write_model"]
+from pal_ase.learning_options import FineTuningOptions
+
+__all__ = ["agree_on_charge", "read_arrays", "read_model", "write_model"]
 
 Arrays = dict[str, NDArray[Any]]
 
@@ -76,3 +78,18 @@ def read_model(
 def write_model(path: Path, arrays: Arrays, about: dict[str, str]) -> None:
     """Write a model file; `about` holds the ``format``."""
     save_file({name: np.array(value, order="C") for name, value in arrays.items()}, path, about)
+
+
+def agree_on_charge(embeds: bool, options: FineTuningOptions, kernel: str) -> None:
+    """Refuse options that are at odds with the network of their model file; samples hold what the options say.
+
+    Raises
+    ------
+    ValueError
+    """
+    if embeds != options.charge_embedding:
+        wanted, verb = ("true", "embeds") if embeds else ("false", "doesn't embed")
+        raise ValueError(
+            f"{kernel}: the network of {options.model} {verb} charge and multiplicity: "
+            f"set option charge_embedding = {wanted}"
+        )

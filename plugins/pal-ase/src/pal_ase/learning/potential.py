@@ -15,11 +15,12 @@ from pal_ase.learning.dataset import Frame
 from pal_ase.learning.graph import Graph, build
 from pal_ase.learning.network import Network
 from pal_ase.learning.objective import Targets, physical
-from pal_ase.learning.references import reference_energies
+from pal_ase.learning.references import charge_energies, reference_energies
 from pal_ase.schema import label_schema
 
 __all__ = ["Potential", "predict"]
 
+_UNITS = ("references", "charge_references", "scale", "cutoff")
 _FAR = 1e5
 """Coordinates (Å) beyond this are an explosion and not predicted."""
 
@@ -39,6 +40,8 @@ class Potential:
     ----------
     references : ndarray of float64, shape (119,)
         Energy of each element, eV.
+    charge_references : ndarray of float64, shape (2 frame.charges + 1,)
+        Energy of each total charge from the most negative one on, eV; that of neutral samples is zero.
     scale : float
         The network's unit of energy, eV; 1 before any training.
     """
@@ -46,6 +49,7 @@ class Potential:
     def __init__(self, network: Network, frame: Frame, who: str) -> None:
         self.network, self.frame, self.who = network, frame, who
         self.references = np.zeros(ELEMENTS)
+        self.charge_references = np.zeros(2 * frame.charges + 1)
         self.scale = 1.0
 
     def evaluate(self, graph: Graph) -> Targets:
@@ -63,6 +67,8 @@ class Potential:
         named = self.network.state()
         units = {"references": self.references.copy(), "scale": np.array(self.scale)}
         units["cutoff"] = np.array(self.frame.cutoff)
+        if self.frame.charges:
+            units["charge_references"] = self.charge_references.copy()
         clash = sorted(named.keys() & units.keys())
         if clash:
             raise ValueError(f"{self.who}: its network has weights named {', '.join(clash)}, as the potential's own")
@@ -83,8 +89,10 @@ class Potential:
             If the numbers belong to a network of another shape.
         """
         self._check(state, f"use the {shaping} they were trained with")
-        self.network.load({n: a for n, a in state.items() if n not in ("references", "scale", "cutoff")})
+        self.network.load({n: a for n, a in state.items() if n not in _UNITS})
         self.references = np.array(state["references"], np.float64)
+        if self.frame.charges:
+            self.charge_references = np.array(state["charge_references"], np.float64)
         self.scale = float(state["scale"])
 
     def _check(self, state: Mapping[str, NDArray[Any]], advice: str) -> None:
@@ -119,6 +127,7 @@ def predict(potentials: Sequence[Potential], batch: Batch) -> list[Batch]:
         out = []
         for potential, mine in zip(potentials, parts, strict=True):
             base = reference_energies(potential.references, clean.columns["numbers"], graph.atom_offsets)
+            base += charge_energies(potential.charge_references, graph.charge.cpu().numpy())
             out.append(_labels(mine, graph, base, usable, frame.stress))
     return out
 

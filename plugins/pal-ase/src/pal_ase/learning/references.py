@@ -1,4 +1,4 @@
-"""Reference energies of the elements: fitted to data, of isolated atoms, or from a table."""
+"""Reference energies of elements (fitted to data, of isolated atoms, or from a table) and of total charges (fitted)."""
 
 from __future__ import annotations
 
@@ -10,17 +10,23 @@ from pal_core.data import Batch
 
 from pal_ase.elements import ELEMENTS, SYMBOLS
 
-__all__ = ["fit_references", "isolated_energies", "missing_elements", "reference_energies", "table_energies"]
+__all__ = [
+    "charge_energies",
+    "charge_states",
+    "composition",
+    "fit_references",
+    "isolated_energies",
+    "missing_elements",
+    "reference_energies",
+    "table_energies",
+]
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 
 
-def fit_references(numbers: Ints, offsets: Ints, energies: Floats, weights: Floats) -> Floats:
-    """Energies per element that explain total energies best, in the sense of weighted least squares.
-
-    Where the compositions leave something open (one molecule only; CO and CO2 without a third), the solution of least
-    norm is taken: totals of the compositions seen are right, their division among the elements means nothing.
+def composition(numbers: Ints, offsets: Ints) -> Floats:
+    """How many atoms of each element every sample has.
 
     Parameters
     ----------
@@ -28,6 +34,46 @@ def fit_references(numbers: Ints, offsets: Ints, energies: Floats, weights: Floa
         Atomic numbers of all samples, one after the other.
     offsets : ndarray of int64, shape (n + 1,)
         Sample k owns the atoms ``offsets[k]:offsets[k + 1]``.
+
+    Returns
+    -------
+    ndarray of float64, shape (n, 119)
+    """
+    counts = np.zeros((len(offsets) - 1, ELEMENTS))
+    np.add.at(counts, (np.repeat(np.arange(len(offsets) - 1), np.diff(offsets)), numbers), 1.0)
+    return counts
+
+
+def charge_states(charge: Ints, largest: int) -> Floats:
+    """Which total charge every sample has, as `composition` says which elements.
+
+    Parameters
+    ----------
+    charge : ndarray of int64, shape (n,)
+        e; larger ones than the largest count as that.
+    largest : int
+        Of either sign.
+
+    Returns
+    -------
+    ndarray of float64, shape (n, 2 largest + 1)
+        The neutral state, in the middle, has no energy of its own: its column is zero.
+    """
+    columns: Floats = np.eye(2 * largest + 1)
+    columns[largest] = 0.0
+    return columns[np.clip(charge, -largest, largest) + largest]
+
+
+def fit_references(counts: Floats, energies: Floats, weights: Floats) -> Floats:
+    """Energies of elements and charges that explain total energies best, in the sense of weighted least squares.
+
+    Where the samples leave something open (one molecule only; CO and CO2 without a third; cations only), the solution
+    of least norm is taken: totals of the compositions seen are right, their division means nothing.
+
+    Parameters
+    ----------
+    counts : ndarray of float64, shape (n, k)
+        How often each of k things occurs in each sample: `composition`, `charge_states`.
     energies : ndarray of float64, shape (n,)
         eV.
     weights : ndarray of float64, shape (n,)
@@ -35,16 +81,13 @@ def fit_references(numbers: Ints, offsets: Ints, energies: Floats, weights: Floa
 
     Returns
     -------
-    ndarray of float64, shape (119,)
-        eV by atomic number; zero for elements that don't occur.
+    ndarray of float64, shape (k,)
+        eV; zero for what doesn't occur.
     """
-    counts = np.zeros((len(energies), ELEMENTS))
-    np.add.at(counts, (np.repeat(np.arange(len(energies)), np.diff(offsets)), numbers), 1.0)
     present = np.flatnonzero(counts.any(axis=0))
     root = np.sqrt(weights)[:, None]
-    solution = np.linalg.lstsq(counts[:, present] * root, energies * root[:, 0], rcond=1e-10)[0]
-    out = np.zeros(ELEMENTS)
-    out[present] = solution
+    out = np.zeros(counts.shape[1])
+    out[present] = np.linalg.lstsq(counts[:, present] * root, energies * root[:, 0], rcond=1e-10)[0]
     return out
 
 
@@ -58,6 +101,21 @@ def reference_energies(references: Floats, numbers: Ints, offsets: Ints) -> Floa
     """
     sample = np.repeat(np.arange(len(offsets) - 1), np.diff(offsets))
     out: Floats = np.bincount(sample, weights=references[numbers], minlength=len(offsets) - 1).astype(np.float64)
+    return out
+
+
+def charge_energies(references: Floats, charge: Ints) -> Floats:
+    """Energies of the samples' total charges.
+
+    Parameters
+    ----------
+    references : ndarray of float64, shape (2 largest + 1,)
+        eV, from the most negative charge to the most positive one.
+    charge : ndarray of int64, shape (n,)
+        e; larger ones than the largest count as that, and their network says that it doesn't know them.
+    """
+    largest = len(references) // 2
+    out: Floats = references[np.clip(charge, -largest, largest) + largest]
     return out
 
 

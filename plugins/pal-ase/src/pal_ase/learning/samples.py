@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 from pal_core.data import Batch
 
 from pal_ase.elements import ELEMENTS
-from pal_ase.learning.dataset import Dataset, Frame
+from pal_ase.learning.dataset import Dataset, Energies, Frame
 from pal_ase.learning.references import isolated_energies
 
 __all__ = ["Samples"]
@@ -86,7 +86,7 @@ class Samples:
         self.rows = rows
         return True
 
-    def relate(self, references: NDArray[np.float64]) -> None:
+    def relate(self, references: Energies) -> None:
         """Take the reference energies off what the network is to learn of the samples in use."""
         for data in (self.training, self.validation):
             data.relate(references)

@@ -14,7 +14,7 @@ from pal_core.data import Batch
 from pal_core.kernels import Epoch
 
 from pal_ase.learning.dataset import Frame, MiniBatch
-from pal_ase.learning.metrics import Sums
+from pal_ase.learning.metrics import ChargeSums, Sums
 from pal_ase.learning.network import Network
 from pal_ase.learning.objective import Weights, loss, physical
 from pal_ase.learning.optimiser import Optimiser, Plateau
@@ -115,10 +115,10 @@ class Trainer:
             self._follow_average()
             self.potential.scale = data.force_scale()
             self.pretrained = True
-        if self.options.references == "fit":
-            yield from self._fit_references(_Turn())
-        else:
+        if self.options.references != "fit":
             self._fix_references()
+        if self._fits:
+            yield from self._fit_references(_Turn())
         self.plateau.restart()
         self.round_epochs = 0
         self.order, self.position = np.zeros(0, np.int64), 0
@@ -156,11 +156,18 @@ class Trainer:
                 parts.append(known.energies(piece))
             if turn.over():
                 yield Epoch(self.epochs + 1, self._metrics(), whole=False)
-        known.references = data.fit_references(known.references, torch.cat(parts))
+        elements = self.options.references == "fit"
+        fitted = data.fit_references((known.references, known.charge_references), torch.cat(parts), elements)
+        known.references, known.charge_references = fitted
         self._relate()
 
+    @property
+    def _fits(self) -> bool:
+        """Whether there are reference energies to fit."""
+        return self.options.references == "fit" or self.potential.frame.charges > 0
+
     def _relate(self) -> None:
-        self.samples.relate(self.potential.references)
+        self.samples.relate((self.potential.references, self.potential.charge_references))
 
     def _epoch(self) -> Iterator[Epoch]:
         turn, data = _Turn(), self.samples
@@ -173,19 +180,19 @@ class Trainer:
             self.position += 1
             if turn.over():
                 yield Epoch(self.epochs + 1, self._metrics(), whole=False)
-        held_out = Sums()
+        held_out, by_charge = Sums(), ChargeSums()
         for batch in data.validation.in_order(self.network.pairs_at_once):
             with self.network.mode():
-                self._judge(batch, held_out)
+                self._judge(batch, held_out, by_charge)
             if turn.over():
                 yield Epoch(self.epochs + 1, self._metrics(), whole=False)
-        if self.options.references == "fit" and (self.round_epochs + 1).bit_count() == 1:
+        if self._fits and (self.round_epochs + 1).bit_count() == 1:
             # Learning forces shifts the energies as a whole, most so at first: after epochs 1, 2, 4, 8, … of a round.
             yield from self._fit_references(turn)
         watched = held_out if len(data.validation) else self.sums
         self.plateau.observe(watched.loss, len(sizes))
         self.epochs, self.round_epochs, self.position = self.epochs + 1, self.round_epochs + 1, 0
-        errors = held_out.metrics("validation_") if len(data.validation) else {}
+        errors = held_out.metrics("validation_") | by_charge.metrics("validation_") if len(data.validation) else {}
         yield Epoch(self.epochs, self._metrics() | errors)
 
     def _metrics(self) -> dict[str, float]:
@@ -201,11 +208,13 @@ class Trainer:
         self.optimiser.step(self.gradient, self.plateau.rate)
         self.sums.add(value, predicted, wanted)
 
-    def _judge(self, batch: MiniBatch, sums: Sums) -> None:
+    def _judge(self, batch: MiniBatch, sums: Sums, by_charge: ChargeSums) -> None:
         graph, wanted, share = batch
         predicted = self.potential.evaluate(graph)
         value, _ = loss(predicted, wanted, graph, share, weights=self.weights, scale=self.potential.scale)
         sums.add(value, predicted, wanted)
+        if self.potential.frame.charges:
+            by_charge.add(graph, predicted, wanted)
 
     def state(self) -> dict[str, NDArray[Any]]:
         """All that `load` needs to go on as if nothing had happened; copies."""
@@ -216,6 +225,7 @@ class Trainer:
             **{f"constant.{n}": a for n, a in self.network.constants().items()},
             **({} if rows is None else {"rows": rows.copy(), "given": np.array(len(self.samples))}),
             "references": self.potential.references.copy(),
+            "charge_references": self.potential.charge_references.copy(),
             "scale": np.array(self.potential.scale),
             "plateau": self.plateau.state(),
             "sums": self.sums.state(),
@@ -230,6 +240,7 @@ class Trainer:
         for network in (self.network, self.potential.network):
             network.set_constants(_below("constant.", state))
         self.potential.references = np.array(state["references"], np.float64)
+        self.potential.charge_references = np.array(state["charge_references"], np.float64)
         self.potential.scale = float(state["scale"])
         self.plateau.load(state["plateau"])
         self.sums.load(state["sums"])

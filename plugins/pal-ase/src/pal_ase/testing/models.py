@@ -18,7 +18,7 @@ from pal_core.testing.helpers import copied
 from safetensors.numpy import load_file, save_file
 
 from pal_ase.codec import atoms_to_batch
-from pal_ase.testing.structures import diamond, frames, rattled
+from pal_ase.testing.structures import charged, diamond, frames, rattled
 
 __all__ = ["AtomisticModelContract"]
 
@@ -30,6 +30,9 @@ class AtomisticModelContract(ModelContract):
 
     The structures hold hydrogen, carbon and oxygen only. Options should make a small network that trains in seconds;
     its data order, batches and reference energies are tested too, so leave these as they are by default.
+
+    Where they hold ``charge_embedding = True``, training data hold three charges, all structures but those that tell
+    sizes are cations, and what charges do is tested.
 
     Attributes
     ----------
@@ -50,7 +53,16 @@ class AtomisticModelContract(ModelContract):
 
     def labelled(self) -> Batch:
         """Twenty frames of molecules and crystals."""
-        return frames(20, stress="stress" in self.interface().labels)
+        return self._frames("stress" in self.interface().labels)
+
+    @property
+    def embeds_charge(self) -> bool:
+        """Whether the options say that the network is told charge and multiplicity."""
+        return bool(self.option_values().get("charge_embedding", False))
+
+    def _frames(self, stress: bool) -> Batch:
+        batch = frames(20, stress=stress)
+        return charged(batch) if self.embeds_charge else batch
 
     # --- what the tests are made of
 
@@ -64,7 +76,7 @@ class AtomisticModelContract(ModelContract):
         weights = vars(type(self)).get("_made_weights")
         if weights is None:
             trainer = self._exact_member(0, "training")
-            batch = frames(20, stress=True)
+            batch = self._frames(stress=True)
             trainer.extend(batch, self.validation(batch))
             self.pull(trainer, 3)
             weights = copied(trainer.weights())
@@ -79,7 +91,12 @@ class AtomisticModelContract(ModelContract):
         return kernel
 
     def predicted(self, model: Any, *images: Atoms) -> dict[str, NDArray[Any]]:
-        """Columns of what a model predicts of structures."""
+        """Columns of what a model predicts of structures, cations where it embeds charge and they don't say."""
+        states = [{"charge": 1, "multiplicity": 2} | dict(atoms.info) for atoms in images]
+        if self.embeds_charge:
+            images = tuple(atoms.copy() for atoms in images)
+            for atoms, state in zip(images, states, strict=True):
+                atoms.info = state
         return dict(model.predict(atoms_to_batch(images)).columns)
 
     def near(self, found: Any, wanted: Any, complaint: str) -> None:
@@ -166,7 +183,8 @@ class AtomisticModelContract(ModelContract):
     # --- sizes
 
     def test_far_fragments_add_up(self) -> None:
-        water, ethanol = rattled("H2O"), rattled("CH3CH2OH")
+        """A charge belongs to all atoms of a sample, so this is asked of neutral ones only."""
+        water, ethanol = _neutral(rattled("H2O")), _neutral(rattled("CH3CH2OH"))
         far = ethanol.copy()
         far.positions += [0, 0, self.reach]
         model = self.exact()
@@ -176,7 +194,7 @@ class AtomisticModelContract(ModelContract):
 
     @pytest.mark.parametrize("cubic", [True, False])
     def test_replicated_cell_has_so_many_times_the_energy(self, cubic: bool) -> None:
-        model, cell = self.exact(), diamond(cubic=cubic)
+        model, cell = self.exact(), _neutral(diamond(cubic=cubic))
         small, large = self.predicted(model, cell), self.predicted(model, cell.repeat((2, 1, 2)))
         self.near(large["energy"], 4 * small["energy"], "four cells don't have four times the energy of one")
         self.near(large["forces"], np.tile(small["forces"], (4, 1)), "forces depend on the choice of the cell")
@@ -226,11 +244,75 @@ class AtomisticModelContract(ModelContract):
         model = self.exact()
         together = model.predict(atoms_to_batch(images))
         for k, atoms in enumerate(images):
-            for name, values in self.predicted(model, atoms).items():
+            for name, values in model.predict(atoms_to_batch([atoms])).columns.items():
                 alone = values if name == "forces" else values[0]
                 self.near(together[k][name], alone, f"{atoms.symbols}: the other samples matter for the {name}")
         energies: Floats = together.columns["energy"]
         return energies
+
+    # --- charges
+
+    def _needs_charges(self) -> None:
+        if not self.embeds_charge:
+            pytest.skip(f"the options of {self.name} don't embed charge")
+
+    def test_charges_are_learned_together(self) -> None:
+        """After three epochs, mean energies of charges differ as they should: by 4 eV and a tenth of EMT's energy."""
+        self._needs_charges()
+        neutral, model, means = frames(20), self.exact(), []
+        for charge in (-1, 0, 1):
+            columns = dict(neutral.columns)
+            columns["charge"] = np.full_like(columns["charge"], charge)
+            columns["multiplicity"] = np.full_like(columns["multiplicity"], 1 + charge**2)
+            batch = Batch(neutral.schema, columns, neutral.offsets)
+            means.append(model.predict(batch).columns["energy"].mean())
+        wanted = 4 + 0.1 * neutral.columns["energy"].mean()
+        np.testing.assert_allclose(np.diff(means), wanted, atol=0.4 * wanted, err_msg="energies of charges differ by")
+
+    def test_committee_predicts_charges_together_as_alone(self) -> None:
+        self._needs_charges()
+        members = [self.exact(0), self._exact_member(1, "prediction")]
+        images = []
+        for charge, multiplicity in ((0, 1), (1, 2), (-1, 2), (1, 4), (0, 3)):
+            images.append(rattled("H2O"))
+            images[-1].info |= {"charge": charge, "multiplicity": multiplicity}
+        together = type(members[0]).predict_together(members, atoms_to_batch(images))
+        for member, found in zip(members, together, strict=True):
+            for k, atoms in enumerate(images):
+                alone = self.predicted(member, atoms)
+                self.near(found.columns["energy"][k], alone["energy"][0], "the committee's other charges matter")
+                self.near(found[k]["forces"], alone["forces"], "the committee's other charges matter")
+
+    def test_unknown_charges_and_multiplicities_are_refused(self) -> None:
+        self._needs_charges()
+        options, model = self.exact_options().model_dump(), self.exact()
+        beyond = int(options["charges"]) + 1
+        for charge, multiplicity in ((beyond, 1), (-beyond, 1), (0, int(options["multiplicities"]) + 1)):
+            atoms = rattled("H2O")
+            atoms.info |= {"charge": charge, "multiplicity": multiplicity}
+            with pytest.raises(ValueError, match="options charges and multiplicities"):
+                self.predicted(model, rattled("H2O"), atoms)
+
+    def test_weights_for_other_charges_are_refused(self) -> None:
+        self._needs_charges()
+        options = self.exact_options()
+        more = options.model_copy(update={"charges": options.model_dump()["charges"] + 1})
+        other = load_target(self.spec().target)(more, self.context(0, None, "prediction"))
+        self._made.append(other)
+        with pytest.raises(ValueError, match="charges"):
+            other.load(copied(self.exact().weights()))
+
+    def test_errors_are_told_for_every_charge(self) -> None:
+        self._needs_charges()
+        epoch = self.pull(self.make_trainer(), 1)[-1]
+        batch = self.labelled().take(self.validation(self.labelled()))
+        names = [f"[{charge:+d}]" if charge else "[0]" for charge in set(batch.columns["charge"].tolist())]
+        assert len(names) == 3
+        for what in ("energy_mae", "forces_mae"):
+            missing = {f"validation_{what}{name}" for name in names} - set(epoch.metrics)
+            assert not missing, f"no {', '.join(sorted(missing))} among the metrics {sorted(epoch.metrics)}"
+
+    # --- broken samples
 
     @pytest.mark.parametrize("value", [np.nan, np.inf, 1e200])
     def test_broken_coordinates_spoil_their_sample_only(self, value: float) -> None:
@@ -272,6 +354,11 @@ class AtomisticModelContract(ModelContract):
         for model in (trainer, twin):
             self.pull(model, 2)
         self._check_twins(twin, trainer)
+
+
+def _neutral(atoms: Atoms) -> Atoms:
+    atoms.info |= {"charge": 0, "multiplicity": 1}
+    return atoms
 
 
 _DIRECTION = np.array([0.36, 0.48, 0.8])

@@ -15,7 +15,7 @@ from pal_core.data import Batch
 from pal_ase.codec import atoms_to_batch
 from pal_ase.schema import SAMPLE, label_schema
 
-__all__ = ["diamond", "frames", "rattled"]
+__all__ = ["charged", "diamond", "frames", "rattled"]
 
 _KINDS = ("H2O", "CH3CH2OH", "CO2")
 
@@ -53,3 +53,18 @@ def frames(count: int, seed: int = 0, stress: bool = False) -> Batch:
     """Labelled samples of three molecules and diamond."""
     images: Sequence[Atoms] = _labelled(count, seed)
     return atoms_to_batch(images, SAMPLE | label_schema(stress))
+
+
+def charged(batch: Batch) -> Batch:
+    """Labelled samples, a third each with the charges -1, 0 and 1.
+
+    A charge q changes the energy surface E of a neutral sample to (1 + 0.1 q) E + 4 eV q; ions are doublets.
+    """
+    charge = np.arange(len(batch)) // 4 % 3 - 1  # every charge has all four kinds
+    columns = {**batch.columns, "charge": charge.astype(np.int32), "multiplicity": (1 + charge**2).astype(np.int32)}
+    assert batch.offsets is not None  # noqa: S101 - the schema is ragged
+    for name in [n for n in ("energy", "forces", "stress") if n in columns]:
+        mine = np.repeat(charge, np.diff(batch.offsets)) if name == "forces" else charge
+        columns[name] = columns[name] * (1 + 0.1 * mine).reshape(-1, *[1] * (columns[name].ndim - 1))
+    columns["energy"] = columns["energy"] + 4.0 * charge
+    return Batch(batch.schema, columns, batch.offsets)
