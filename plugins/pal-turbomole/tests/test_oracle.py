@@ -116,13 +116,6 @@ def test_result_that_cannot_be_trusted_is_a_failure(dft, h2, monkeypatch, contex
     assert np.isfinite(oracle.label(h2)["energy"])
 
 
-def test_program_that_hangs_ends_at_its_limit(dft, h2, monkeypatch):
-    monkeypatch.setenv("STANDIN_FAILURE", "grad:hang")
-    with pytest.raises(OracleFailure, match="grad took longer than program_limit = 2 s") as caught:
-        dft(program_limit=2.0).label(h2)
-    assert caught.value.kind == "timeout"
-
-
 def test_gradient_of_an_earlier_cycle_is_not_taken(dft, h2, tmp_path, monkeypatch):
     # A program that appends to the file of another geometry: the last cycle counts, and only if it is this one's.
     label = dft().label(h2)
