@@ -106,7 +106,7 @@ def test_questions_that_come_for_some_molecules(set_up, water, monkeypatch):
 
 
 @pytest.mark.parametrize(
-    ("options", "name"), [({"basis": "def3-svp"}, "'o def3-svp'"), ({"ecp": {"O": "ecp-99"}}, "'o ecp-99'")]
+    ("options", "name"), [({"basis": "def3-svp"}, "'h def3-svp'"), ({"ecp": {"O": "ecp-99"}}, "'o ecp-99'")]
 )
 def test_name_that_the_library_does_not_have_is_invalid_input(set_up, water, options, name):
     failure = fails(set_up, water, **options)

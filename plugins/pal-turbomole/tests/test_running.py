@@ -48,7 +48,7 @@ def test_program_that_hangs_ends_at_its_limit_with_all_it_has_started(program, t
 
 
 def test_program_that_cannot_be_started(tmp_path):
-    with pytest.raises(OracleFailure, match="dscf can't be started: .*No such file") as caught:
+    with pytest.raises(OracleFailure, match=r"dscf can't be started: .*No such file") as caught:
         run("dscf", str(tmp_path / "nowhere"), tmp_path, os.environ)
     assert caught.value.kind == "crashed"
 

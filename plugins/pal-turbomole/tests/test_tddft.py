@@ -102,8 +102,8 @@ FAILURES = [
 
 
 @pytest.mark.parametrize(("failure", "kind", "message"), FAILURES)
-def test_result_that_cannot_be_trusted_is_a_failure(tddft, monkeypatch, failure, kind, message):
-    monkeypatch.setenv("STANDIN_FAILURE", failure)
+def test_result_that_cannot_be_trusted_is_a_failure(tddft, fail, failure, kind, message):
+    fail(failure)
     with pytest.raises(OracleFailure, match=message) as caught:
         tddft(states=2, gradients=(1,)).label(build([1, 1], H2))
     assert caught.value.kind == kind

@@ -1,6 +1,6 @@
 """Stands in for one of Turbomole's programs, whose name is its argument: reads its input, computes, writes its formats.
 
-The variable STANDIN_FAILURE makes programs fail: ``"ridft:unconverged grad:stale"``.
+The file ``failures`` beside the list of calls makes programs fail: ``ridft:unconverged grad:stale``.
 """
 
 from __future__ import annotations
@@ -27,7 +27,8 @@ class Program:
 
     def __init__(self, name: str) -> None:
         self.name = name
-        wishes = os.environ.get("STANDIN_FAILURE", "").split()
+        path = Path(os.environ["STANDIN_CALLS"]).with_name("failures")
+        wishes = path.read_text().split() if path.exists() else []
         self.failures = {w.partition(":")[2] for w in wishes if w.partition(":")[0] == name}
         self.lines = f.banner(name)
         self.molecule, self.method, self.groups = i.job()
