@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import gc
 import io
 import shutil
 import traceback
@@ -118,6 +119,8 @@ class _Pyscf(Oracle):
             yield
         finally:
             lib.param.TMPDIR = before
+            if any(folder.iterdir()):
+                gc.collect()  # density fitting's files, which would complain if they were removed while open
             shutil.rmtree(folder, ignore_errors=True)
 
     def _threads(self) -> contextlib.AbstractContextManager[Any]:

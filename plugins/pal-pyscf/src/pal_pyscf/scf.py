@@ -12,6 +12,7 @@ from pyscf import dft, gto, scf
 
 from pal_ase.functionals import FUNCTIONALS, LIBXC
 from pal_pyscf.options import PyscfOptions
+from pal_pyscf.stability import UNSTABLE, lowest_curvature, turned
 
 __all__ = ["Orbitals", "converged_field", "orbitals", "plain", "xc_code"]
 
@@ -80,7 +81,7 @@ def _attempts(mole: gto.Mole, options: PyscfOptions, start: Orbitals | None) -> 
 
 def _field(mole: gto.Mole, options: PyscfOptions) -> Any:
     field = _kohn_sham(mole, options)
-    field.chkfile = None
+    field.chkfile = field._chkfile = None  # a file that would be in the way when the folder is removed
     field.conv_tol = options.energy_convergence
     field.conv_tol_grad = options.gradient_convergence
     field.check_convergence = _has_converged
@@ -144,12 +145,12 @@ def _problem(field: Any, options: PyscfOptions) -> str:
 def _stable(field: Any, options: PyscfOptions, follow: bool) -> Any:
     """The field, if it is a minimum; else the one that its instability leads to."""
     for _ in range(3):
-        turned, _, stable, _ = field.stability(return_status=True)
-        if stable:
+        lowest = lowest_curvature(field)
+        if lowest.value > UNSTABLE:
             return field
         if not follow:
             raise OracleFailure("unconverged", "PySCF: the SCF solution is unstable (option stability)")
-        field = _second_order(field, turned, field.mo_occ)
+        field = _second_order(field, turned(field, lowest.rotation), field.mo_occ)
         problem = _problem(field, options)
         if problem:
             raise OracleFailure("unconverged", f"PySCF: following an instability, {problem}")
