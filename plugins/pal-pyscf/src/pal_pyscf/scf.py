@@ -163,13 +163,22 @@ def orbitals(field: Any) -> Orbitals:
 
 
 def _density(field: Any, start: Orbitals) -> Any:
-    """Density matrix of orbitals of another geometry, which are orthonormalised for this one (Löwdin)."""
+    """Density matrix whose occupied orbitals are those of another geometry, made orthonormal in this one.
+
+    Only the occupied ones: together with the others they would span everything, and mix.
+    """
     coefficients, occupations = start
     overlap = plain(field.get_ovlp())
-    gram = np.einsum("...pi,pq,...qj->...ij", coefficients, overlap, coefficients, optimize=True)
-    values, vectors = np.linalg.eigh(gram)
-    root = np.einsum("...ik,...k,...jk->...ij", vectors, 1 / np.sqrt(values), vectors)
-    return field.make_rdm1(coefficients @ root, occupations)
+    if coefficients.ndim == 3:
+        return np.array([_projector(c[:, o > 0], overlap) for c, o in zip(coefficients, occupations, strict=True)])
+    both, any_ = (_projector(coefficients[:, occupations > least], overlap) for least in (1, 0))
+    return np.array([any_, both]) if (occupations == 1).any() else 2 * both
+
+
+def _projector(occupied: NDArray[np.float64], overlap: NDArray[np.float64]) -> NDArray[np.float64]:
+    """C (C^T S C)^-1 C^T, shape (functions, functions)."""
+    inside: NDArray[np.float64] = occupied @ np.linalg.solve(occupied.T @ overlap @ occupied, occupied.T)
+    return inside
 
 
 def plain(values: Any) -> Any:
