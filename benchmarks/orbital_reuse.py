@@ -1,6 +1,7 @@
 """SCF iterations that `reuse_orbitals` of pyscf.dft saves along a walker, and what it does to the labels.
 
-    python benchmarks/orbital_reuse.py        # pal-ase, pal-pyscf, pal-xtb; about five minutes
+    python benchmarks/orbital_reuse.py        # pal-ase, pal-pyscf, pal-xtb; half a minute
+    python benchmarks/orbital_reuse.py b3lyp  # four minutes
 
 Walkers are dynamics with GFN2-xTB at 500 K; their frames are labelled in order by two oracles, one of which starts from
 the orbitals of the nearest frame before.
@@ -8,6 +9,7 @@ the orbitals of the nearest frame before.
 
 from __future__ import annotations
 
+import sys
 from typing import Any
 
 import numpy as np
@@ -24,9 +26,9 @@ from pal_pyscf.oracle import Dft
 from pal_xtb.options import TbliteOptions
 from pal_xtb.oracle import Gfn2
 
-FRAMES = 25
+FRAMES = 20
 STEP = 0.5  # fs
-LEVEL = {"preset": "b3lyp-6-31gs-tddft"}
+LEVELS = {"hf": {"functional": "hf", "basis": "6-31g*"}, "b3lyp": {"preset": "b3lyp-6-31gs-tddft"}}
 
 
 class Walking(Calculator):
@@ -54,7 +56,7 @@ def walk(name: str, multiplicity: int, every: int) -> list[dict[str, Any]]:
     atoms = molecule(name)
     atoms.calc = Walking(multiplicity)
     MaxwellBoltzmannDistribution(atoms, temperature_K=500, rng=rng)
-    dynamics = Langevin(atoms, STEP * units.fs, temperature_K=500, friction=0.01 / units.fs, rng=rng)
+    dynamics = Langevin(atoms, STEP * units.fs, temperature_K=500, friction=0.01 / units.fs, fixcm=False, rng=rng)
     frames = []
     for _ in range(FRAMES):
         dynamics.run(every)
@@ -62,9 +64,9 @@ def walk(name: str, multiplicity: int, every: int) -> list[dict[str, Any]]:
     return frames
 
 
-def compare(name: str, multiplicity: int, every: int) -> None:
+def compare(level: dict[str, Any], name: str, multiplicity: int, every: int) -> None:
     """Label one walker's frames with and without orbitals of earlier ones."""
-    fresh, reusing = (Dft(DftOptions(**LEVEL, reuse_orbitals=on), Context("oracle")) for on in (False, True))
+    fresh, reusing = (Dft(DftOptions(**level, reuse_orbitals=on), Context("oracle")) for on in (False, True))
     counts, energies, forces = [], [], []
     for frame in walk(name, multiplicity, every):
         alone, after = fresh.label(frame), reusing.label(frame)
@@ -81,10 +83,10 @@ def compare(name: str, multiplicity: int, every: int) -> None:
 
 
 def main() -> None:
-    for every in (1, 20, 100):
-        compare("H2CO", 1, every)
-    compare("CH3", 2, 20)
-    compare("CH3CH2OH", 1, 20)
+    level = LEVELS[sys.argv[1] if len(sys.argv) > 1 else "hf"]
+    for every in (20, 1, 100):
+        compare(level, "H2CO", 1, every)
+    compare(level, "CH3", 2, 20)
 
 
 if __name__ == "__main__":

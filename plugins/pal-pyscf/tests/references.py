@@ -51,7 +51,7 @@ class Reference:
     excitation_tolerance: float = 2e-6
     strengths: tuple[float, ...] = ()
     gradient: tuple[tuple[float, ...], ...] = ()
-    gradient_tolerance: float = 5e-6
+    gradient_tolerance: float = 1e-5
 
 
 def _ion(charge: int) -> Sample:

@@ -31,8 +31,8 @@ class TestReusedOrbitals(Molecules):
     """Labels depend on what was labelled before, by less than the threshold of convergence."""
 
     name = "pyscf.dft"
-    options: ClassVar = {"functional": "hf", "basis": "sto-3g", "reuse_orbitals": True}
-    tolerance: ClassVar = 2e-6
+    options: ClassVar = {"functional": "hf", "basis": "sto-3g", "reuse_orbitals": True, "gradient_convergence": 1e-7}
+    tolerance: ClassVar = 1e-6
 
 
 class TestTddft(OracleContract):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from pal_core.errors import PalError
-from pal_core.kernels import Context
+from pal_core.kernels import Context, OracleFailure
 from pyscf import lib
 from samples import WATER, build, moved
 
@@ -83,17 +83,33 @@ def test_orbitals_are_not_reused_unless_asked_for(dft, water):
 
 def test_rescue_converges_what_the_first_attempt_does_not(dft):
     methyl = build([6, 1, 1, 1], [[0, 0, 0], [0, 2.1, 0], [1.8, -1.1, 0], [-1.0, -0.6, 0.2]], 0, 2)
-    rescued = dft(max_iterations=12).label(methyl)["energy"]
-    patient = dft(max_iterations=300, stability="follow").label(methyl)["energy"]
-    assert rescued == pytest.approx(float(patient), abs=1e-5)
+    with pytest.raises(OracleFailure, match="no SCF convergence in 12 iterations"):
+        dft(max_iterations=12, rescue=False).label(methyl)
+    rescued, patient = (float(dft(max_iterations=n).label(methyl)["energy"]) for n in (12, 300))
+    # Many more iterations end in a saddle point.
+    assert rescued < patient - 0.1
+
+
+def from_closed_shell(dft, stability):
+    """An oracle that starts stretched hydrogen from the orbitals of its closed shell, a saddle point."""
+    closed = dft(reuse_orbitals=True)
+    closed.label(H2)
+    coefficients, occupations = closed._store.nearest(H2)
+    oracle = dft(reference="unrestricted", stability=stability, reuse_orbitals=True)
+    oracle._store.add(H2, (np.stack([coefficients] * 2), np.stack([occupations / 2] * 2)))
+    return oracle
+
+
+def test_an_unstable_solution_is_refused_if_asked_for(dft):
+    with pytest.raises(OracleFailure, match="the SCF solution is unstable") as caught:
+        from_closed_shell(dft, "check").label(H2)
+    assert caught.value.kind == "unconverged"
 
 
 def test_following_an_instability_lowers_the_energy(dft):
-    restricted, followed = (
-        float(dft(reference="unrestricted", stability=what).label(H2)["energy"]) for what in ("off", "follow")
-    )
+    unstable, followed = (float(from_closed_shell(dft, what).label(H2)["energy"]) for what in ("off", "follow"))
     # Two hydrogen atoms: -0.9332 hartree in STO-3G, twice the textbook's -0.46658 (Szabo, Ostlund, section 3.5).
-    assert restricted - followed > 5
+    assert unstable - followed > 5
     assert followed / 27.211386 == pytest.approx(-0.93316, abs=2e-4)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import gc
 import io
 import shutil
 import traceback
@@ -26,6 +27,7 @@ from pal_pyscf.scf import Orbitals, converged_field, orbitals, plain, xc_code
 __all__ = ["Dft", "Tddft"]
 
 _TAIL = 30
+_NEAR = 0.05  # Å: from farther geometries (H2CO, HF/6-31G*), atomic densities converge sooner
 
 
 class _Pyscf(Oracle):
@@ -47,7 +49,7 @@ class _Pyscf(Oracle):
     def __init__(self, options: PyscfOptions, context: Context) -> None:
         super().__init__(options, context)
         self.iterations = 0
-        self._store: OrbitalStore[Orbitals] = OrbitalStore()
+        self._store: OrbitalStore[Orbitals] = OrbitalStore(within=_NEAR)
         self._check_installation()
         context.note(f"level of theory: {options.level_of_theory()}")
 
@@ -118,6 +120,8 @@ class _Pyscf(Oracle):
             yield
         finally:
             lib.param.TMPDIR = before
+            if any(folder.iterdir()):
+                gc.collect()  # density fitting's files, which would complain if they were removed while open
             shutil.rmtree(folder, ignore_errors=True)
 
     def _threads(self) -> contextlib.AbstractContextManager[Any]:

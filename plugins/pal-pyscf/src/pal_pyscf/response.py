@@ -13,10 +13,12 @@ from pyscf import scf, tdscf
 from pal_ase.inspection import refusal
 from pal_pyscf.options import TddftOptions
 from pal_pyscf.scf import plain
+from pal_pyscf.stability import UNSTABLE, lowest_curvature
 
 __all__ = ["excited_states", "excited_gradient", "single_excitations"]
 
 _CPHF_CYCLES = 100
+_CURE = 'try stability = "follow" or reference = "unrestricted"'
 # PySCF leaves states out that lie below this. Here they are to be seen: a reference that has any is no ground state.
 _ANY_ENERGY = -1e6
 
@@ -49,9 +51,11 @@ def excited_states(field: Any, options: TddftOptions) -> Any:
     try:
         with np.errstate(invalid="ignore"):
             response.kernel()
-    except (RuntimeError, np.linalg.LinAlgError) as error:
+    except (RuntimeError, ValueError, np.linalg.LinAlgError) as error:
         raise OracleFailure("unconverged", f"PySCF's response equations: {error}") from error
     _check(response, options)
+    if _hides_instabilities(response, options):
+        _check_reference(field, options)
     return response
 
 
@@ -70,11 +74,29 @@ def single_excitations(field: Any) -> int:
     return int(sum(np.sum(o > 0) * np.sum(o == 0) for o in occupations))
 
 
+def _hides_instabilities(response: Any, options: TddftOptions) -> bool:
+    """Whether PySCF leaves imaginary excitation energies out without a word, as it does with exact exchange."""
+    exchange = options.functional == "hf" or response._scf._numint.libxc.is_hybrid_xc(response._scf.xc)
+    known = options.spin == "singlet" and options.stability != "off"
+    return options.response == "tddft" and exchange and not known
+
+
+def _check_reference(field: Any, options: TddftOptions) -> None:
+    """Refuse a reference with states of the wanted spin below it: all others would be counted wrongly."""
+    # Triplets of a closed shell are rotations that make its orbitals depend on the spin.
+    both = field.to_uks() if options.functional != "hf" else field.to_uhf()
+    if lowest_curvature(both if options.spin == "triplet" else field).value <= UNSTABLE:
+        raise OracleFailure(
+            "unconverged",
+            f"PySCF: the reference is not the ground state, a {options.spin} excitation is imaginary; {_CURE}",
+        )
+
+
 def _check(response: Any, options: TddftOptions) -> None:
     energies = np.atleast_1d(plain(response.e))
     converged = np.atleast_1d(response.converged)
-    if len(energies) < options.states or len(converged) < options.states:
-        raise OracleFailure("unconverged", f"PySCF found {len(energies)} of {options.states} states")
+    if min(len(energies), len(converged)) < response.nstates:
+        raise OracleFailure("unconverged", f"PySCF found {len(energies)} of {response.nstates} states; {_CURE}")
     # A state that is not sure yet may end up below the others.
     wrong = np.flatnonzero(~converged[: options.states])
     if len(wrong):
@@ -85,8 +107,7 @@ def _check(response: Any, options: TddftOptions) -> None:
         values = ", ".join(f"{e * Hartree:.3f}" for e in lowest)
         raise OracleFailure(
             "unconverged",
-            f"PySCF: the reference is not the ground state, its excitation energies are {values} eV; "
-            'try stability = "follow" or reference = "unrestricted"',
+            f"PySCF: the reference is not the ground state, its excitation energies are {values} eV; {_CURE}",
         )
     if (np.diff(energies) < 0).any():
         raise OracleFailure("crashed", f"PySCF's states are not in order: {(energies * Hartree).tolist()} eV")

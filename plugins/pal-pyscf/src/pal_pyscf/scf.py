@@ -12,6 +12,7 @@ from pyscf import dft, gto, scf
 
 from pal_ase.functionals import FUNCTIONALS, LIBXC
 from pal_pyscf.options import PyscfOptions
+from pal_pyscf.stability import UNSTABLE, lowest_curvature, turned
 
 __all__ = ["Orbitals", "converged_field", "orbitals", "plain", "xc_code"]
 
@@ -80,7 +81,7 @@ def _attempts(mole: gto.Mole, options: PyscfOptions, start: Orbitals | None) -> 
 
 def _field(mole: gto.Mole, options: PyscfOptions) -> Any:
     field = _kohn_sham(mole, options)
-    field.chkfile = None
+    field.chkfile = field._chkfile = None  # a file that would be in the way when the folder is removed
     field.conv_tol = options.energy_convergence
     field.conv_tol_grad = options.gradient_convergence
     field.check_convergence = _has_converged
@@ -144,12 +145,12 @@ def _problem(field: Any, options: PyscfOptions) -> str:
 def _stable(field: Any, options: PyscfOptions, follow: bool) -> Any:
     """The field, if it is a minimum; else the one that its instability leads to."""
     for _ in range(3):
-        turned, _, stable, _ = field.stability(return_status=True)
-        if stable:
+        lowest = lowest_curvature(field)
+        if lowest.value > UNSTABLE:
             return field
         if not follow:
             raise OracleFailure("unconverged", "PySCF: the SCF solution is unstable (option stability)")
-        field = _second_order(field, turned, field.mo_occ)
+        field = _second_order(field, turned(field, lowest.rotation), field.mo_occ)
         problem = _problem(field, options)
         if problem:
             raise OracleFailure("unconverged", f"PySCF: following an instability, {problem}")
@@ -162,13 +163,22 @@ def orbitals(field: Any) -> Orbitals:
 
 
 def _density(field: Any, start: Orbitals) -> Any:
-    """Density matrix of orbitals of another geometry, which are orthonormalised for this one (Löwdin)."""
+    """Density matrix whose occupied orbitals are those of another geometry, made orthonormal in this one.
+
+    Only the occupied ones: together with the others they would span everything, and mix.
+    """
     coefficients, occupations = start
     overlap = plain(field.get_ovlp())
-    gram = np.einsum("...pi,pq,...qj->...ij", coefficients, overlap, coefficients, optimize=True)
-    values, vectors = np.linalg.eigh(gram)
-    root = np.einsum("...ik,...k,...jk->...ij", vectors, 1 / np.sqrt(values), vectors)
-    return field.make_rdm1(coefficients @ root, occupations)
+    if coefficients.ndim == 3:
+        return np.array([_projector(c[:, o > 0], overlap) for c, o in zip(coefficients, occupations, strict=True)])
+    both, any_ = (_projector(coefficients[:, occupations > least], overlap) for least in (1, 0))
+    return np.array([any_, both]) if (occupations == 1).any() else 2 * both
+
+
+def _projector(occupied: NDArray[np.float64], overlap: NDArray[np.float64]) -> NDArray[np.float64]:
+    """C (C^T S C)^-1 C^T, shape (functions, functions)."""
+    inside: NDArray[np.float64] = occupied @ np.linalg.solve(occupied.T @ overlap @ occupied, occupied.T)
+    return inside
 
 
 def plain(values: Any) -> Any:
