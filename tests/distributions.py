@@ -18,7 +18,7 @@ else:
     import tomli as tomllib
 
 FOLDERS = [ROOT / "core", *sorted(p.parent for p in ROOT.glob("plugins/*/pyproject.toml"))]
-SHARED = {"pal-core", "pal-ase"}
+SHARED = {"pal-core", "pal-ase", "pal-design"}
 """Distributions of PAL that others may depend on."""
 
 

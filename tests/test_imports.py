@@ -9,7 +9,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from distributions import FOLDERS, imported, project
+from distributions import FOLDERS, SHARED, imported, project
 from documents import ROOT
 
 SOURCES = [path for folder in FOLDERS for path in sorted((folder / "src").rglob("*.py"))]
@@ -47,11 +47,12 @@ def test_core_imports_only_what_it_depends_on():
     assert found - own - known == set()
 
 
-def test_plugins_import_no_other_plugin_but_pal_ase():
+def test_plugins_import_no_other_plugin_but_shared_ones():
+    shared = {name.replace("-", "_") for name in SHARED}
     for folder in PLUGINS:
         own = folder.name.replace("-", "_")
         for path in (folder / "src").rglob("*.py"):
-            siblings = {m for m in imported(path) if m.startswith("pal_")} - {own, "pal_core", "pal_ase"}
+            siblings = {m for m in imported(path) if m.startswith("pal_")} - {own, *shared}
             assert not siblings, f"{path} imports {siblings}"
 
 

@@ -52,7 +52,7 @@ def test_new_plugin_passes_lint_inside_the_repository(role, tmp_path):
             "pyproject.toml",
             '"numpy>=1.26"',
             '"pal-xtb"',
-            "it depends on pal-xtb; it may on pal-ase, pal-core",
+            "it depends on pal-xtb; it may on pal-ase, pal-core, pal-design",
         ),
         ("pyproject.toml", "pal_orca.plugin", "pal_orca.plug", "the entry point's module pal_orca.plug is not there"),
         ("pyproject.toml", ">=3.10", ">=3.12", "requires-python is '>=3.12', '>=3.10' is wanted"),
