@@ -34,11 +34,11 @@ def socket(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
 @pytest.fixture
 def turbomole(tmp_path: Path, socket: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """An installed Turbomole."""
-    folder = install(tmp_path / "turbomole")
+    folder = install(tmp_path / "programs-of-turbomole")
     monkeypatch.setenv("TURBODIR", str(folder))
     monkeypatch.setenv("STANDIN_SOCKET", str(socket))
     monkeypatch.setenv("STANDIN_CALLS", str(tmp_path / "calls"))
-    for name in ("STANDIN_FAILURE", "STANDIN_DEFINE", "PARA_ARCH", "TURBOMOLE_LICENSE"):
+    for name in ("STANDIN_DEFINE", "PARA_ARCH", "TURBOMOLE_LICENSE"):
         monkeypatch.delenv(name, raising=False)
     return folder
 
@@ -75,6 +75,12 @@ def calls(tmp_path: Path) -> Callable[[], list[str]]:
         return path.read_text().split() if path.exists() else []
 
     return names
+
+
+@pytest.fixture
+def fail(tmp_path: Path) -> Callable[..., object]:
+    """Makes programs fail from now on: ``"grad:stale"``; nothing makes them work."""
+    return lambda failures="": (tmp_path / "failures").write_text(failures)
 
 
 @pytest.fixture

@@ -82,7 +82,13 @@ def test_excited_states_are_asked_for_by_method_and_spin(options, unrestricted, 
     ],
 )
 def test_basis_sets_have_the_names_of_the_library(name, library):
-    assert basis_of(DftOptions(basis=name), "c") == library
+    assert basis_of(DftOptions(basis=name), "bi") == library
+
+
+def test_dhf_sets_of_light_elements_are_those_of_def2():
+    for name, library in (("dhf-tzvp", "def2-TZVP"), ("dhf-sv(p)", "def2-SV(P)"), ("dhf-tzvp-2c", "def2-TZVP")):
+        assert basis_of(DftOptions(basis=name), "h") == basis_of(DftOptions(basis=name), "kr") == library
+    assert basis_of(DftOptions(basis="dhf-tzvp"), "rb") == "dhf-TZVP"
 
 
 def test_names_by_element():

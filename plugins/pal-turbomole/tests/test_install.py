@@ -59,8 +59,9 @@ def test_folder_that_is_no_turbomole(turbomole, tmp_path, monkeypatch):
     assert f"the option turbodir is {tmp_path}, which has no scripts/sysname" in said(turbodir=tmp_path)
 
 
-def test_missing_programs_are_named_with_what_is_installed(turbomole):
+def test_missing_programs_are_named_with_what_is_installed(turbomole, monkeypatch):
     place = turbomole / "bin" / f"{MACHINE}_smp"
+    monkeypatch.setenv("PATH", f"{turbomole / 'bin' / MACHINE}:/bin:/usr/bin")
     text = said(parallel="smp", cores=2)
     assert f"Turbomole's ridft is not in {place}, where {turbomole / 'scripts' / 'sysname'} says" in text
     assert f"installed are: {MACHINE}; set the option parallel to what is installed" in text

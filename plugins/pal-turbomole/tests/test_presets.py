@@ -44,10 +44,15 @@ def test_bmk_def2_tzvpd(turbomole, context, h2, calls):
     check_ground(label, mf)
 
 
-def test_tpss_dhf_tzvp(turbomole, context, h2, calls):
-    label = Dft(DftOptions(preset="tpss-dhf-tzvp"), context).label(h2)
+def test_tpss_dhf_tzvp(turbomole, context, calls):
+    strontium = build([38], [[0, 0, 0]])
+    label = Dft(DftOptions(preset="tpss-dhf-tzvp"), context).label(strontium)
     assert calls() == ["define", "ridft", "rdgrad"]
-    mf = dft.RKS(molecule(h2, "dhf-tzvp"), xc="tpss").density_fit(only_dfj=True).run(conv_tol=1e-11)
+    mf = (
+        dft.RKS(molecule(strontium, "dhf-tzvp", ecp="dhf-tzvp"), xc="tpss")
+        .density_fit(only_dfj=True)
+        .run(conv_tol=1e-11)
+    )
     check_ground(label, mf)
 
 

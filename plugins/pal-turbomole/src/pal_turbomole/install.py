@@ -66,8 +66,13 @@ def find(
     environment = _environment(folder, parallel, cores)
     architecture = _architecture(folder, environment)
     place = folder / "bin" / architecture
-    environment["PATH"] = os.pathsep.join([str(place), str(folder / "scripts"), os.environ.get("PATH", os.defpath)])
-    found = {name: shutil.which(name, path=environment["PATH"]) for name in programs}
+    others = os.environ.get("PATH", os.defpath).split(os.pathsep)
+    environment["PATH"] = os.pathsep.join([str(place), str(folder / "scripts"), *others])
+    # PATH may have the serial programs, which must not stand in for parallel ones.
+    path = os.pathsep.join(
+        [str(place), str(folder / "scripts"), *(p for p in others if folder / "bin" not in Path(p).parents)]
+    )
+    found = {name: shutil.which(name, path=path) for name in programs}
     if found.get("define", "") is None:
         # It isn't parallel, and may be among the serial programs only.
         found["define"] = shutil.which("define", path=str(folder / "bin" / architecture.removesuffix(f"_{parallel}")))

@@ -27,7 +27,13 @@ def basis_of(options: ElectronicOptions, element: str) -> str | None:
         In lower case.
     """
     name = of_element(options.basis, element.capitalize())
-    return None if name is None else _basis(name)
+    if name is None:
+        return None
+    if name.lower().startswith("dhf-") and SYMBOLS.index(element.capitalize()) <= LIGHT:
+        # Made for rubidium to radon; those of lighter elements are def2's (Weigend, Baldes, J. Chem. Phys. 133,
+        # 174102, 2010).
+        return _basis(f"def2-{name[4:].lower().removesuffix('-2c')}")
+    return _basis(name)
 
 
 def _basis(name: str) -> str:

@@ -48,7 +48,8 @@ class Chemistry:
     def library(self, element: str, name: str, ecp: bool) -> dict[str, Any]:
         """Whether there is a basis set or core potential, and how many electrons the latter stands for."""
         try:
-            core = (_ecp if ecp else _basis)(element, name)
+            load = gto.basis.load_ecp if ecp else gto.basis.load
+            core = load(_family(name) if ecp else name, element.capitalize())
         except Exception:  # PySCF and basis-set-exchange raise many kinds
             return {"known": False, "core": 0}
         return {"known": bool(core), "core": core[0] if ecp else 0}
@@ -102,8 +103,9 @@ def mean_field(molecule: dict[str, Any], method: dict[str, Any]) -> Any:
     mol = gto.M(
         atom=list(zip(elements, molecule["positions"], strict=True)),
         unit="bohr",
-        basis={e: _basis(e, b) for e, b in molecule["basis"].items()},
-        ecp={e: _ecp(e, b) for e, b in molecule["ecp"].items()},
+        # By name, since auxiliary basis sets are found by it.
+        basis={e.capitalize(): name for e, name in molecule["basis"].items()},
+        ecp={e.capitalize(): _family(name) for e, name in molecule["ecp"].items()},
         charge=molecule["charge"],
         spin=molecule["unpaired"],
         verbose=0,
@@ -117,16 +119,13 @@ def mean_field(molecule: dict[str, Any], method: dict[str, Any]) -> Any:
         mf = mf.density_fit(only_dfj=method["fitting"] == "rij")
     if method["dispersion"]:
         mf.disp = method["dispersion"]
-    mf.conv_tol, mf.max_cycle = method["convergence"], method["iterations"]
+    mf.conv_tol, mf.conv_tol_grad, mf.max_cycle = method["convergence"], method["density"], method["iterations"]
     return mf
 
 
-def _basis(element: str, name: str) -> Any:
-    return gto.basis.load(name, element.capitalize())
-
-
-def _ecp(element: str, name: str) -> Any:
-    return gto.basis.load_ecp(f"{name.lower().removesuffix('-ecp')}-tzvp", element.capitalize())
+def _family(ecp: str) -> str:
+    """PySCF names core potentials after basis sets."""
+    return f"{ecp.lower().removesuffix('-ecp')}-tzvp"
 
 
 def _gradient(array: Any) -> list[list[float]]:

@@ -129,6 +129,7 @@ def job() -> tuple[dict, dict, dict]:
         "fitting": "rik" if entry(found, "rik")[0] is not None else "rij" if entry(found, "rij")[0] is not None else "",
         "dispersion": "d4" if disp4 is not None else "d3bj" if disp3 == "bj" else "",
         "convergence": 10.0 ** -int(entry(found, "scfconv")[0]),
+        "density": float(entry(found, "denconv")[0].replace("d", "e")),
         "iterations": int(entry(found, "scfiterlimit")[0]),
     }
     return molecule, method, found
