@@ -8,7 +8,7 @@ import numpy as np
 from ase.units import Bohr, Hartree
 from numpy.typing import NDArray
 from pal_core.kernels import OracleFailure
-from pyscf import scf, tdscf
+from pyscf import tdscf
 
 from pal_ase.inspection import refusal
 from pal_pyscf.options import TddftOptions
@@ -46,7 +46,7 @@ def excited_states(field: Any, options: TddftOptions) -> Any:
     response.conv_tol = options.response_convergence
     response.max_cycle = options.max_iterations
     response.positive_eig_threshold = _ANY_ENERGY
-    if isinstance(field, scf.hf.RHF):
+    if np.ndim(plain(field.mo_occ)) == 1:
         response.singlet = options.spin == "singlet"
     try:
         with np.errstate(invalid="ignore"):
