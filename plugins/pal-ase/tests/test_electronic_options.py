@@ -150,3 +150,16 @@ def test_what_oracles_share_is_light():
     code += "print(sorted({'torch', 'ase', 'mpi4py', 'pyscf', 'scipy'} & sys.modules.keys()))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        ({"reference": "restricted"}, "; 3 singlet states by"),
+        ({"spin": "triplet"}, "; 3 triplet states by"),
+        ({"reference": "unrestricted"}, "; 3 states of either spin by"),
+        ({}, "; 3 singlet states (of multiplicities other than 1: states of either spin) by"),
+    ],
+)
+def test_level_of_theory_claims_no_spin_that_states_do_not_have(options, said):
+    assert said in ResponseOptions(**options).level_of_theory()

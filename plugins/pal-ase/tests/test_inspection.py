@@ -6,7 +6,14 @@ import numpy as np
 import pytest
 from pal_core.kernels import OracleFailure
 
-from pal_ase.inspection import check_cell, check_electrons, check_elements, check_positions, check_spin
+from pal_ase.inspection import (
+    check_cell,
+    check_electrons,
+    check_elements,
+    check_positions,
+    check_spin,
+    check_states_spin,
+)
 
 
 def sample(positions, cell=None, pbc=False):
@@ -52,6 +59,7 @@ def sample(positions, cell=None, pbc=False):
         (check_electrons, (0, 2, 2), "an even number of electrons needs an odd multiplicity"),
         (check_electrons, (1, 1, 1), "an odd number of electrons needs an even multiplicity"),
         (check_spin, ("restricted", 2), "multiplicity 2 needs another reference than restricted"),
+        (check_states_spin, ("triplet", 2), "triplet states are those of a restricted singlet; multiplicity is 2"),
     ],
 )
 def test_refusal_names_what_is_wrong(check, arguments, message):
@@ -70,3 +78,5 @@ def test_usual_samples_pass():
         check_electrons(0, multiplicity, electrons)
     check_spin("auto", 2)
     check_spin("restricted", 1)
+    check_states_spin("triplet", 1)
+    check_states_spin("singlet", 2)

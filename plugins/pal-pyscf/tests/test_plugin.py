@@ -68,3 +68,8 @@ def test_energies_of_excited_states_are_less_demanding_than_forces(options):
 
 def test_functionals_of_libxc_are_taken():
     assert DftOptions(functional="libxc:scan").level_of_theory().startswith("libxc:scan; ")
+
+
+def test_level_of_theory_names_program_and_solvent_model():
+    assert DftOptions().level_of_theory().endswith("; gas phase; PySCF")
+    assert DftOptions(solvent="water").level_of_theory().endswith("dielectric constant 78.4; cosmo; PySCF")

@@ -89,6 +89,15 @@ def test_open_shell_has_unrestricted_states(tddft):
     check(label, *reference(cation, 2), [1])
 
 
+def test_open_shell_has_no_triplets(tddft, calls):
+    oracle = tddft(spin="triplet")
+    for judge in (oracle.inspect, oracle.label):
+        with pytest.raises(OracleFailure, match="multiplicity is 2") as caught:
+            judge(build([8, 1, 1], WATER, 1, 2))
+        assert caught.value.kind == "invalid_input"
+    assert not calls()
+
+
 FAILURES = [
     ("egrad:unconverged", "unconverged", "egrad: egrad doesn't say that its equations converged"),
     ("egrad:truncated", "crashed", "egrad: egrad stopped before its end"),

@@ -13,7 +13,15 @@ from pal_core.kernels import OracleFailure, Sample
 
 from pal_ase.elements import SYMBOLS
 
-__all__ = ["check_cell", "check_electrons", "check_elements", "check_positions", "check_spin", "refusal"]
+__all__ = [
+    "check_cell",
+    "check_electrons",
+    "check_elements",
+    "check_positions",
+    "check_spin",
+    "check_states_spin",
+    "refusal",
+]
 
 
 def refusal(message: str) -> OracleFailure:
@@ -122,3 +130,9 @@ def check_spin(reference: str, multiplicity: int) -> None:
     """Refuse what isn't a singlet where the option `reference` is ``"restricted"``."""
     if reference == "restricted" and multiplicity != 1:
         raise refusal(f"multiplicity {multiplicity} needs another reference than restricted (option reference)")
+
+
+def check_states_spin(spin: str, multiplicity: int) -> None:
+    """Refuse triplet states of what isn't a singlet: its reference is unrestricted, and its states are others."""
+    if spin == "triplet" and multiplicity != 1:
+        raise refusal(f"triplet states are those of a restricted singlet; multiplicity is {multiplicity}")

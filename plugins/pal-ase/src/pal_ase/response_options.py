@@ -58,7 +58,14 @@ class ResponseOptions(ElectronicOptions):
     def level_of_theory(self) -> str:
         """What is computed, in words that leave no doubt."""
         method = {"tddft": "full linear response", "tda": "Tamm-Dancoff approximation"}[self.response]
-        return f"{super().level_of_theory()}; {self.states} {self.spin} states by {method}"
+        return f"{super().level_of_theory()}; {self.states} {self._kind_of_states()} by {method}"
+
+    def _kind_of_states(self) -> str:
+        if self.spin == "triplet" or self.reference == "restricted":
+            return f"{self.spin} states"
+        if self.reference == "unrestricted":
+            return "states of either spin"
+        return "singlet states (of multiplicities other than 1: states of either spin)"
 
     def interface(self) -> Interface:
         """Samples of pal-ase in; all states out, or one of them as if there were no others."""

@@ -43,6 +43,11 @@ class PyscfOptions(ElectronicOptions):
     )
     gpu: bool = Field(False, description="compute on the GPU, by GPU4PySCF")
 
+    def level_of_theory(self) -> str:
+        """What is computed, in words that leave no doubt."""
+        model = "" if self.solvent is None else f"{self.solvent_model}; "
+        return f"{super().level_of_theory()}; {model}PySCF"
+
 
 class DftOptions(PyscfOptions):
     """Options of `pyscf.dft`."""

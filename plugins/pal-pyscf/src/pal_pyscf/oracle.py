@@ -17,7 +17,7 @@ from pal_core.errors import PalError
 from pal_core.kernels import Context, Label, Oracle, OracleFailure, Sample
 from pyscf import dft, lib
 
-from pal_ase.inspection import refusal
+from pal_ase.inspection import check_states_spin
 from pal_ase.orbital_store import OrbitalStore
 from pal_pyscf.molecule import check_sample, molecule
 from pal_pyscf.options import DftOptions, PyscfOptions, TddftOptions
@@ -148,15 +148,10 @@ class Tddft(_Pyscf):
     def inspect(self, sample: Sample) -> None:
         """As for the ground state; triplets need a closed shell to start from."""
         super().inspect(sample)
-        self._inspect_spin(sample)
-
-    def _inspect_spin(self, sample: Sample) -> None:
-        multiplicity = int(sample["multiplicity"])
-        if self.options.spin == "triplet" and (multiplicity != 1 or self.options.reference == "unrestricted"):
-            raise refusal(f"triplet states are those of a restricted singlet; multiplicity is {multiplicity}")
+        check_states_spin(self.options.spin, int(sample["multiplicity"]))
 
     def _label(self, sample: Sample, log: io.StringIO) -> dict[str, NDArray[Any]]:
-        self._inspect_spin(sample)
+        check_states_spin(self.options.spin, int(sample["multiplicity"]))
         field = self._reference(sample, log)
         if self.options.surface == 0:
             return {"energy": np.array(field.e_tot * Hartree), "forces": self._reference_forces(field)}

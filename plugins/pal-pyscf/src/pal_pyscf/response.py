@@ -8,7 +8,7 @@ import numpy as np
 from ase.units import Bohr, Hartree
 from numpy.typing import NDArray
 from pal_core.kernels import OracleFailure
-from pyscf import scf, tdscf
+from pyscf import tdscf
 
 from pal_ase.inspection import refusal
 from pal_pyscf.options import TddftOptions
@@ -18,6 +18,7 @@ from pal_pyscf.stability import UNSTABLE, lowest_curvature
 __all__ = ["excited_states", "excited_gradient", "single_excitations"]
 
 _CPHF_CYCLES = 100
+_MORE_PAIRS = 6
 _CURE = 'try stability = "follow" or reference = "unrestricted"'
 # PySCF leaves states out that lie below this. Here they are to be seen: a reference that has any is no ground state.
 _ANY_ENERGY = -1e6
@@ -46,17 +47,26 @@ def excited_states(field: Any, options: TddftOptions) -> Any:
     response.conv_tol = options.response_convergence
     response.max_cycle = options.max_iterations
     response.positive_eig_threshold = _ANY_ENERGY
-    if isinstance(field, scf.hf.RHF):
+    if np.ndim(plain(field.mo_occ)) == 1:
         response.singlet = options.spin == "singlet"
     try:
         with np.errstate(invalid="ignore"):
-            response.kernel()
+            response.kernel(x0=_guess(response, field, room))
     except (RuntimeError, ValueError, np.linalg.LinAlgError) as error:
         raise OracleFailure("unconverged", f"PySCF's response equations: {error}") from error
     _check(response, options)
     if _hides_instabilities(response, options):
         _check_reference(field, options)
     return response
+
+
+def _guess(response: Any, field: Any, room: int) -> Any:
+    """More pairs of orbitals to begin with than PySCF's, which are as many as there are states to be found.
+
+    A state of another symmetry than all of them is never found, and the next one takes its number without a word
+    (second singlet of formaldehyde, 0.5 eV below). Small spaces get no more: there the solver stalls with many.
+    """
+    return response.get_init_guess(field, max(response.nstates, min(response.nstates + _MORE_PAIRS, room // 4)))
 
 
 def _response(field: Any, options: TddftOptions) -> Any:

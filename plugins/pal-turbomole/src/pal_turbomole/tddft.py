@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 from numpy.typing import NDArray
-from pal_core.kernels import Label, OracleFailure
+from pal_core.kernels import Label, OracleFailure, Sample
 
+from pal_ase.inspection import check_states_spin
 from pal_turbomole.calculation import Calculation
 from pal_turbomole.groups import ground_groups, response_groups
 from pal_turbomole.options import TddftOptions
@@ -26,6 +27,11 @@ class Tddft(Turbomole):
 
     Options = TddftOptions
     options: TddftOptions
+
+    def inspect(self, sample: Sample) -> None:
+        """As for the ground state; triplets need a closed shell to start from."""
+        super().inspect(sample)
+        check_states_spin(self.options.spin, int(sample["multiplicity"]))
 
     def method(self, unrestricted: bool) -> list[Group]:
         """Data groups of SCF and response."""
