@@ -6,8 +6,10 @@ import contextlib
 import gc
 import io
 import shutil
+import tempfile
 import traceback
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any, ClassVar
 
 import numpy as np
@@ -31,7 +33,7 @@ _NEAR = 0.05  # Å: from farther geometries (H2CO, HF/6-31G*), atomic densities 
 
 
 class _Pyscf(Oracle):
-    """Single points in process. PySCF's files lie in ``pyscf/`` below the scratch directory until the label is done.
+    """Single points in process. PySCF's files lie in a folder of the scratch directory until the label is done.
 
     Parameters
     ----------
@@ -113,8 +115,8 @@ class _Pyscf(Oracle):
 
     @contextlib.contextmanager
     def _scratch(self) -> Iterator[None]:
-        folder, before = self.context.directory / "pyscf", lib.param.TMPDIR
-        folder.mkdir(parents=True, exist_ok=True)
+        self.context.directory.mkdir(parents=True, exist_ok=True)
+        folder, before = Path(tempfile.mkdtemp(prefix="pyscf-", dir=self.context.directory)), lib.param.TMPDIR
         lib.param.TMPDIR = str(folder)
         try:
             yield
