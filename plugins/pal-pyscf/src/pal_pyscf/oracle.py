@@ -29,7 +29,6 @@ from pal_pyscf.scf import Orbitals, converged_field, orbitals, plain, xc_code
 __all__ = ["Dft", "Tddft"]
 
 _TAIL = 30
-_NEAR = 0.05  # Å: from farther geometries (H2CO, HF/6-31G*), atomic densities converge sooner
 
 
 class _Pyscf(Oracle):
@@ -51,7 +50,7 @@ class _Pyscf(Oracle):
     def __init__(self, options: PyscfOptions, context: Context) -> None:
         super().__init__(options, context)
         self.iterations = 0
-        self._store: OrbitalStore[Orbitals] = OrbitalStore(within=_NEAR)
+        self._store: OrbitalStore[Orbitals] = OrbitalStore()
         self._check_installation()
         context.note(f"level of theory: {options.level_of_theory()}")
 
