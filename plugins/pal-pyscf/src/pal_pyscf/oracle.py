@@ -6,8 +6,10 @@ import contextlib
 import gc
 import io
 import shutil
+import tempfile
 import traceback
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any, ClassVar
 
 import numpy as np
@@ -27,11 +29,10 @@ from pal_pyscf.scf import Orbitals, converged_field, orbitals, plain, xc_code
 __all__ = ["Dft", "Tddft"]
 
 _TAIL = 30
-_NEAR = 0.05  # Å: from farther geometries (H2CO, HF/6-31G*), atomic densities converge sooner
 
 
 class _Pyscf(Oracle):
-    """Single points in process. PySCF's files lie in ``pyscf/`` below the scratch directory until the label is done.
+    """Single points in process. PySCF's files lie in a folder of the scratch directory until the label is done.
 
     Parameters
     ----------
@@ -49,7 +50,7 @@ class _Pyscf(Oracle):
     def __init__(self, options: PyscfOptions, context: Context) -> None:
         super().__init__(options, context)
         self.iterations = 0
-        self._store: OrbitalStore[Orbitals] = OrbitalStore(within=_NEAR)
+        self._store: OrbitalStore[Orbitals] = OrbitalStore()
         self._check_installation()
         context.note(f"level of theory: {options.level_of_theory()}")
 
@@ -113,8 +114,8 @@ class _Pyscf(Oracle):
 
     @contextlib.contextmanager
     def _scratch(self) -> Iterator[None]:
-        folder, before = self.context.directory / "pyscf", lib.param.TMPDIR
-        folder.mkdir(parents=True, exist_ok=True)
+        self.context.directory.mkdir(parents=True, exist_ok=True)
+        folder, before = Path(tempfile.mkdtemp(prefix="pyscf-", dir=self.context.directory)), lib.param.TMPDIR
         lib.param.TMPDIR = str(folder)
         try:
             yield
