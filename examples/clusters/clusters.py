@@ -2,8 +2,8 @@
 
     python clusters.py clusters.toml [--fresh] [--small] [--initial 8] [--held-out 8]
 
-Everything is written to the run directory: ``report.json``, ``learning.png``, ``labels.extxyz``. The sets are made once by
-the settings' oracle and kept in ``runs/sets``.
+Everything is written to the run directory: ``report.json``, ``learning.png``, ``labels.extxyz``. The sets are made once
+by the settings' oracle and kept in ``runs/sets``.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Geometries that no run has proposed: random clusters to begin with, frames of another program's dynamics to judge by."""
+"""Geometries that no run has proposed: random clusters to begin with, and frames of xTB's dynamics to judge by."""
 
 from __future__ import annotations
 
