@@ -55,7 +55,12 @@ def _label(loaded: Loaded, settings: Path, geometries: list[Atoms]) -> list[Labe
     print(f"{len(geometries)} labels by {_oracle_name(loaded)}, {workers} at a time", flush=True)
     spawn = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(workers, spawn, _begin, (settings,)) as pool:
-        return list(pool.map(_one, [atoms_to_sample(atoms) for atoms in geometries]))
+        found = []
+        for label in pool.map(_one, [atoms_to_sample(atoms) for atoms in geometries]):
+            found.append(label)
+            if len(found) % 8 == 0:
+                print(f"  {len(found)} of {len(geometries)}", flush=True)
+        return found
 
 
 _ORACLE: list[Oracle] = []
