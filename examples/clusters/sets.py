@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import multiprocessing
 import tempfile
+from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 
@@ -37,30 +38,28 @@ def labelled_set(path: Path, geometries: list[Atoms], settings: Path) -> None:
         if read_images(path)[0].info["oracle"] != oracle:
             raise SystemExit(f"{path} holds labels of another oracle; remove it, and they are made anew")
         return
-    labels = _label(loaded, settings, geometries)
     path.parent.mkdir(parents=True, exist_ok=True)
-    schema = loaded.label_schema
-    text = ""
-    for atoms, label in zip(geometries, labels, strict=True):
-        if isinstance(label, str):
-            print(f"  {atoms.symbols}, charge {atoms.info['charge']:+d}, is left out: {label}", flush=True)
-            continue
-        text += format_sample({**atoms_to_sample(atoms), **label}, schema, {"oracle": oracle})
-    path.write_text(text)
+    partial = path.with_name(path.name + ".part")
+    with partial.open("w", encoding="utf-8") as file:
+        for atoms, label in zip(geometries, _labels(loaded, settings, geometries), strict=True):
+            who = f"  {atoms.symbols}, charge {atoms.info['charge']:+d}"
+            if isinstance(label, str):
+                print(f"{who}, is left out: {label}", flush=True)
+                continue
+            print(who, flush=True)
+            sample = {**atoms_to_sample(atoms), **label}
+            file.write(format_sample(sample, loaded.label_schema, {"oracle": oracle}))
+            file.flush()
+    partial.replace(path)
 
 
-def _label(loaded: Loaded, settings: Path, geometries: list[Atoms]) -> list[Label | str]:
+def _labels(loaded: Loaded, settings: Path, geometries: list[Atoms]) -> Iterator[Label | str]:
     """Labels, or why there is none; as many at a time as a run would have oracles."""
     workers = max(loaded.settings.oracle.processes or 1, 1)
     print(f"{len(geometries)} labels by {_oracle_name(loaded)}, {workers} at a time", flush=True)
     spawn = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(workers, spawn, _begin, (settings,)) as pool:
-        found = []
-        for label in pool.map(_one, [atoms_to_sample(atoms) for atoms in geometries]):
-            found.append(label)
-            if len(found) % 8 == 0:
-                print(f"  {len(found)} of {len(geometries)}", flush=True)
-        return found
+        yield from pool.map(_one, [atoms_to_sample(atoms) for atoms in geometries])
 
 
 _ORACLE: list[Oracle] = []
@@ -81,7 +80,7 @@ def _one(sample: dict) -> Label | str:
 
 
 def _oracle_name(loaded: Loaded) -> str:
-    """Kernel and the options that aren't at their defaults."""
+    """Kernel and what it computes."""
     kernel = loaded.oracle
-    given = kernel.options.model_dump_json(exclude_defaults=True)
-    return f"{kernel.spec.name} {given}".replace('"', "")
+    level = getattr(kernel.options, "level_of_theory", None)
+    return f"{kernel.spec.name}: {level()}" if level else str(kernel.spec.name)

@@ -106,6 +106,14 @@ def test_an_unstable_solution_is_refused_if_asked_for(dft):
     assert caught.value.kind == "unconverged"
 
 
+def test_only_what_the_second_order_solver_gave_is_analysed(dft, water, monkeypatch):
+    analysed = []
+    monkeypatch.setattr("pal_pyscf.scf._stable", lambda field, options, follow: analysed.append(follow) or field)
+    for stability, iterations in (("auto", 100), ("auto", 2), ("off", 2), ("follow", 100)):
+        dft(stability=stability, max_iterations=iterations).label(water)
+    assert analysed == [True, True]
+
+
 def test_following_an_instability_lowers_the_energy(dft):
     unstable, followed = (float(from_closed_shell(dft, what).label(H2)["energy"]) for what in ("off", "follow"))
     # Two hydrogen atoms: -0.9332 hartree in STO-3G, twice the textbook's -0.46658 (Szabo, Ostlund, section 3.5).
