@@ -109,7 +109,7 @@ def test_an_unstable_solution_is_refused_if_asked_for(dft):
 def test_only_what_the_second_order_solver_gave_is_analysed(dft, water, monkeypatch):
     analysed = []
     monkeypatch.setattr("pal_pyscf.scf._stable", lambda field, options, follow: analysed.append(follow) or field)
-    for stability, iterations in (("auto", 100), ("auto", 2), ("off", 2), ("follow", 100)):
+    for stability, iterations in (("auto", 100), ("auto", 6), ("off", 6), ("follow", 100)):
         dft(stability=stability, max_iterations=iterations).label(water)
     assert analysed == [True, True]
 
