@@ -87,4 +87,4 @@ def test_settings_for_pyscf_and_turbomole_differ_in_oracle_and_paths_only():
     texts = {name: (EXAMPLE / f"{name}.toml").read_text() for name in ("clusters", "clusters-turbomole")}
     lines = [set(text.replace("clusters-turbomole", "clusters").splitlines()[2:]) for text in texts.values()]
     only = {line.split("=")[0].strip() for line in lines[0] ^ lines[1]}
-    assert only == {"kernel", "gradient_convergence", "grid_response", "max_iterations", "rescue"}
+    assert only == {"kernel", "gradient_convergence", "grid_response", "max_iterations", "stability"}

@@ -24,10 +24,8 @@ class PyscfOptions(ElectronicOptions):
         description="largest norm of the orbital gradient of a converged SCF",
         json_schema_extra={"unit": "hartree"},
     )
-    rescue: bool | Literal["shift"] = Field(
-        True,
-        description='where the SCF does not converge, try again with a level shift, then to second order; "shift": with '
-        "a level shift only",
+    rescue: bool = Field(
+        True, description="where the SCF does not converge, try again with a level shift, then to second order"
     )
     stability: Literal["auto", "off", "check", "follow"] = Field(
         "auto",

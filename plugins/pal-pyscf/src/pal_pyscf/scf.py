@@ -78,8 +78,7 @@ def _attempts(mole: gto.Mole, options: PyscfOptions, start: Orbitals | None) -> 
     field.level_shift = _SHIFT
     field.kernel()
     yield field, False
-    if options.rescue != "shift":
-        yield _second_order(field, field.mo_coeff, field.mo_occ), True
+    yield _second_order(field, field.mo_coeff, field.mo_occ), True
 
 
 def _field(mole: gto.Mole, options: PyscfOptions) -> Any:
