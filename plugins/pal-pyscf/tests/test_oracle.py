@@ -9,6 +9,7 @@ from pal_core.kernels import Context, OracleFailure
 from pyscf import lib
 from samples import WATER, build, moved
 
+from pal_pyscf import scf
 from pal_pyscf.basis import shells
 from pal_pyscf.options import DftOptions
 from pal_pyscf.oracle import Dft
@@ -106,12 +107,22 @@ def test_an_unstable_solution_is_refused_if_asked_for(dft):
     assert caught.value.kind == "unconverged"
 
 
-def test_only_what_the_second_order_solver_gave_is_analysed(dft, water, monkeypatch):
-    analysed = []
-    monkeypatch.setattr("pal_pyscf.scf._stable", lambda field, options, follow: analysed.append(follow) or field)
-    for stability, iterations in (("auto", 100), ("auto", 6), ("off", 6), ("follow", 100)):
-        dft(stability=stability, max_iterations=iterations).label(water)
-    assert analysed == [True, True]
+@pytest.mark.parametrize(
+    ("stability", "rescued", "wanted"),
+    [
+        ("auto", False, []),
+        ("auto", True, [True]),
+        ("off", True, []),
+        ("follow", False, [True]),
+        ("check", True, [False]),
+    ],
+)
+def test_stability_is_analysed_where_it_is_asked_for(dft, water, monkeypatch, stability, rescued, wanted):
+    found, attempts = [], scf._attempts
+    monkeypatch.setattr(scf, "_attempts", lambda *a: ((field, rescued) for field, _ in attempts(*a)))
+    monkeypatch.setattr(scf, "_stable", lambda field, options, follow: found.append(follow) or field)
+    dft(stability=stability).label(water)
+    assert found == wanted
 
 
 def test_following_an_instability_lowers_the_energy(dft):

@@ -29,8 +29,8 @@ class PyscfOptions(ElectronicOptions):
     )
     stability: Literal["auto", "off", "check", "follow"] = Field(
         "auto",
-        description='analyse the stability of the SCF solution: "check" refuses an instability, "follow" mends it, "auto" '
-        'does so where the second-order solver was needed, "off" never',
+        description='analyse the stability of the SCF solution: "check" refuses an instability, "follow" mends it, '
+        '"auto" does so where the second-order solver was needed, "off" never',
     )
     solvent_model: Literal["cosmo", "c-pcm", "ief-pcm", "ddcosmo"] = Field(
         "cosmo", description="continuum model of the option solvent"
