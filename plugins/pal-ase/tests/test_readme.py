@@ -31,6 +31,7 @@ from pal_ase.check_options import (
     LevelOptions,
     PlausibleOptions,
 )
+from pal_ase.cluster_options import ClustersOptions
 from pal_ase.commands import reference
 from pal_ase.driver import DriverWalker
 from pal_ase.label_options import CalculatorOptions
@@ -59,6 +60,7 @@ MODELS = [
     PlausibleOptions,
 ]
 TABLES = {
+    ClustersOptions: "`structure`",
     VariableOptions: "variable",
     RestraintOptions: "`restraints`",
     HillVariableOptions: "`metadynamics.variables`",

@@ -185,7 +185,7 @@ def test_unusable_start_structure_names_kernel_key_and_frame(atoms, problem, sav
     with pytest.raises(PalError) as caught:
         LangevinWalker(LangevinOptions(structure=path), context())
     assert str(caught.value).startswith(f"ase.langevin: structure: frame 1 of {path}: {problem}")
-    assert caught.value.hint == "correct it, or the option closest, isolated or spread"
+    assert caught.value.hint == "correct it, or the option closest, isolated, spread or connected"
 
 
 @pytest.mark.parametrize("text", ["3\nbut one\nH 0 0 0\n", "rubbish\n", "   \n"])

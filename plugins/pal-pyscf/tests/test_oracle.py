@@ -9,6 +9,7 @@ from pal_core.kernels import Context, OracleFailure
 from pyscf import lib
 from samples import WATER, build, moved
 
+from pal_pyscf import scf
 from pal_pyscf.basis import shells
 from pal_pyscf.options import DftOptions
 from pal_pyscf.oracle import Dft
@@ -104,6 +105,24 @@ def test_an_unstable_solution_is_refused_if_asked_for(dft):
     with pytest.raises(OracleFailure, match="the SCF solution is unstable") as caught:
         from_closed_shell(dft, "check").label(H2)
     assert caught.value.kind == "unconverged"
+
+
+@pytest.mark.parametrize(
+    ("stability", "rescued", "wanted"),
+    [
+        ("auto", False, []),
+        ("auto", True, [True]),
+        ("off", True, []),
+        ("follow", False, [True]),
+        ("check", True, [False]),
+    ],
+)
+def test_stability_is_analysed_where_it_is_asked_for(dft, water, monkeypatch, stability, rescued, wanted):
+    found, attempts = [], scf._attempts
+    monkeypatch.setattr(scf, "_attempts", lambda *a: ((field, rescued) for field, _ in attempts(*a)))
+    monkeypatch.setattr(scf, "_stable", lambda field, options, follow: found.append(follow) or field)
+    dft(stability=stability).label(water)
+    assert found == wanted
 
 
 def test_following_an_instability_lowers_the_energy(dft):

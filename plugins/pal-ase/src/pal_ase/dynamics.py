@@ -68,7 +68,7 @@ class _DynamicsWalker(Walker):
     @property
     def _at_end(self) -> bool:
         steps = self.options.steps
-        return steps is not None and self.counts.steps >= steps * (self.counts.runs + 1)
+        return steps is not None and self.counts.steps >= self.counts.begun + steps
 
     def _close_job(self) -> None:
         super()._close_job()

@@ -9,6 +9,7 @@ from ase import Atoms, units
 from ase.data import chemical_symbols
 from numpy.typing import NDArray
 
+from pal_ase.fragments import fragments, room_of_links
 from pal_ase.neighbours import MARGIN, Pairs, lowest_height, pairs_within
 
 __all__ = ["Guards", "kinetic_temperature"]
@@ -45,6 +46,8 @@ class Guards:
         Limit for the kinetic temperature in K; 0 for no limit.
     start : Atoms
         Start structure.
+    connected : float
+        Limit for the distance of the nearest atoms of two fragments in sums of covalent radii; 0 for no limit.
 
     Notes
     -----
@@ -53,9 +56,12 @@ class Guards:
     the verdict is the same as that of a full look.
     """
 
-    def __init__(self, closest: float, isolated: float, spread: float, hot: float, start: Atoms) -> None:
+    def __init__(
+        self, closest: float, isolated: float, spread: float, hot: float, start: Atoms, *, connected: float = 0.0
+    ) -> None:
         self.closest = closest
         self.isolated = isolated
+        self.connected = connected
         self.hot = hot
         # Half an Å keeps atoms and diatomics, whose radius is small or zero, from being confined.
         self._reach = spread * max(_radius(start.positions), 0.5) if spread and not start.pbc.any() else np.inf
@@ -90,13 +96,17 @@ class Guards:
         if (height := lowest_height(atoms)) < _FLAT:
             return f"cell collapsed: opposite faces are {height:.2g} Å apart"
         # Most atoms have a neighbour close by. The long list is made only when one has not.
-        pairs = pairs_within(atoms, max(self.closest, min(_BONDED, self.isolated)))
+        pairs = pairs_within(atoms, max(self.closest, min(_BONDED, self.isolated), self.connected))
         problem = self._too_close(atoms, pairs)
         if problem is None and self._alone(atoms, pairs):
             pairs = pairs_within(atoms, self.isolated)
             problem = self._alone(atoms, pairs)
+        room = np.inf
+        if problem is None and self.connected:
+            room = room_of_links(len(atoms), pairs, self.connected)
+            problem = self._apart(atoms, pairs) if room < 0 else None
         if problem is None:
-            self._remember(atoms, min(self._slack(len(atoms), pairs), self._reach - radius) / 2)
+            self._remember(atoms, min(self._slack(len(atoms), pairs), room, self._reach - radius) / 2)
         return problem
 
     def _too_close(self, atoms: Atoms, pairs: Pairs) -> str | None:
@@ -119,6 +129,14 @@ class Guards:
             return None
         return (
             f"exploded: {_name(atoms, k)} has no neighbour within {self.isolated:g} times the sum of the covalent radii"
+        )
+
+    def _apart(self, atoms: Atoms, pairs: Pairs) -> str:
+        members = fragments(len(atoms), pairs, self.connected)
+        names = " and ".join(str(atoms.symbols[members == k]) for k in range(members.max() + 1))
+        return (
+            f"fell apart into {names}, further from each other than {self.connected:g} times the sum of the covalent "
+            "radii"
         )
 
     def _slack(self, n: int, pairs: Pairs) -> float:

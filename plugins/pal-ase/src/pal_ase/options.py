@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 from pal_core.options import Interface, KernelOptions
 from pydantic import (
+    Discriminator,
     Field,
     NonNegativeFloat,
     NonNegativeInt,
     PositiveFloat,
     PositiveInt,
+    Tag,
     field_validator,
     model_validator,
 )
 
+from pal_ase.cluster_options import ClustersOptions
 from pal_ase.schema import LABEL, SAMPLE, label_schema
 from pal_ase.targets import check_target
 
@@ -27,12 +31,24 @@ KELVIN: dict[str, Any] = {"unit": "K"}
 _HOT = "kinetic temperature above which a walker is reset; 0: no limit; left out: "
 
 
+def _source(value: Any) -> str:
+    return "clusters" if isinstance(value, (Mapping, ClustersOptions)) else "file"
+
+
+Source = Annotated[
+    Annotated[Path, Tag("file")] | Annotated[ClustersOptions, Tag("clusters")],
+    Discriminator(_source),
+]
+"""Where start structures come from. Told apart beforehand, so that an error speaks of what was meant."""
+_CONNECTED = 1.6  # sums of covalent radii; beyond van der Waals distances of heavy elements
+
+
 class WalkerOptions(KernelOptions):
     """What all walkers have in common."""
 
-    structure: Path = Field(
+    structure: Source = Field(
         description="file with one or many start structures; walker i of W takes number i, then i + W, i + 2W, … of "
-        "this list, one for each of its jobs"
+        "this list, one for each of its jobs; or a table: random clusters"
     )
     jobs: Jobs = Field(
         "endless",
@@ -61,6 +77,11 @@ class WalkerOptions(KernelOptions):
         description="reset when an atom is further from the centre than this times the start structure's radius; "
         "0: never; periodic systems: never",
     )
+    connected: NonNegativeFloat | None = Field(
+        None,
+        description="reset when fragments are further apart than this times the sum of the covalent radii of their "
+        "nearest atoms; 0: never; left out: 1.6 for random clusters, otherwise never",
+    )
     hot: NonNegativeFloat | None = Field(None, description=_HOT + "no limit", json_schema_extra=KELVIN)
     rattle: NonNegativeFloat = Field(
         0.08,
@@ -74,7 +95,9 @@ class WalkerOptions(KernelOptions):
 
     @field_validator("structure")
     @classmethod
-    def _has_content(cls, path: Path) -> Path:
+    def _has_content(cls, path: Path | ClustersOptions) -> Path | ClustersOptions:
+        if isinstance(path, ClustersOptions):
+            return path
         if not path.is_file():
             raise ValueError(f"there is no file {path}")
         if path.stat().st_size == 0:
@@ -87,7 +110,30 @@ class WalkerOptions(KernelOptions):
             raise ValueError(f"isolated = {self.isolated:g} must be above 1 and above closest = {self.closest:g}")
         if self.spread and self.spread <= 1:
             raise ValueError(f"spread = {self.spread:g} must be above 1, the radius of the start structure")
+        if self.connected and self.connected <= max(1.0, self.closest):
+            raise ValueError(f"connected = {self.connected:g} must be above 1 and above closest = {self.closest:g}")
         return self
+
+    @model_validator(mode="after")
+    def _clusters_fit(self) -> WalkerOptions:
+        clusters = self.structure
+        if not isinstance(clusters, ClustersOptions):
+            return self
+        if self.charge is not None or self.multiplicity is not None:
+            raise ValueError("charge and multiplicity of random clusters are structure.charges and .multiplicities")
+        if self.closest > clusters.clearance:
+            raise ValueError(f"closest = {self.closest:g} refuses structure.clearance = {clusters.clearance:g}")
+        for name, limit in (("isolated", self.isolated), ("connected", self.apart)):
+            if limit and clusters.bonds[1] > limit:
+                raise ValueError(f"{name} = {limit:g} refuses structure.bonds = {list(clusters.bonds)}")
+        return self
+
+    @property
+    def apart(self) -> float:
+        """Limit of the guard `connected`, in sums of covalent radii; 0: none."""
+        if self.connected is None:
+            return _CONNECTED if isinstance(self.structure, ClustersOptions) else 0.0
+        return self.connected
 
     def interface(self) -> Interface:
         """Reads predicted energy and forces, gives structures."""

@@ -6,10 +6,9 @@ import numpy as np
 from ase import Atoms
 from ase.data import covalent_radii
 from numpy.typing import NDArray
-from scipy.sparse import coo_array
-from scipy.sparse.csgraph import connected_components
 from scipy.spatial.transform import Rotation
 
+from pal_ase.fragments import fragments
 from pal_ase.neighbours import pairs_within
 
 __all__ = ["between", "direction", "end_of_transfer", "place_fragment", "two_fragments"]
@@ -27,11 +26,8 @@ def two_fragments(atoms: Atoms) -> tuple[Ints, Ints]:
     ValueError
         If there is another number of them.
     """
-    pairs = pairs_within(atoms, _BOND)
-    bound = pairs.distance < _BOND * pairs.sums  # the list goes a little further
-    bonds = coo_array((bound[bound], (pairs.i[bound], pairs.j[bound])), shape=(len(atoms), len(atoms)))
-    count, member = connected_components(bonds, directed=False)
-    if count != 2:
+    member = fragments(len(atoms), pairs_within(atoms, _BOND), _BOND)
+    if (count := int(member.max(initial=-1)) + 1) != 2:
         raise ValueError(f"{count} molecules, expected two")
     return np.flatnonzero(member == member[0]), np.flatnonzero(member != member[0])
 

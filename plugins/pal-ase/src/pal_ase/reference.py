@@ -149,7 +149,7 @@ def make_reference(plan: Plan, output: Path, progress: Callable[[int], Any]) -> 
         If the oracle or the structure is not usable, or a calculation fails.
     """
     start = LangevinOptions(structure=plan.structure, charge=plan.charge, multiplicity=plan.multiplicity)
-    atoms = start_structures("reference", start)[0].copy()
+    atoms = start_structures("reference", plan.structure, start)[0].copy()
     partial = output.with_name(output.name + ".part")
     written = 0
     with tempfile.TemporaryDirectory(prefix="pal-reference-") as scratch:

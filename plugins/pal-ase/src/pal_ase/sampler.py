@@ -95,7 +95,7 @@ class Sampler(Walker):
     def _draw(self, place: int, rng: np.random.Generator) -> Atoms:
         """A random geometry of one of the structures that no guard refuses."""
         start, o = self.structures[place], self.options
-        guards = Guards(o.closest, o.isolated, o.spread, 0.0, start)
+        guards = Guards(o.closest, o.isolated, o.spread, 0.0, start, connected=o.apart)
         problem: str | None = None
         for _ in range(_TRIES):
             atoms = self._environment(place, rng)
@@ -171,7 +171,7 @@ class Sampler(Walker):
     @property
     def _at_end(self) -> bool:
         samples = self.options.samples
-        return samples is not None and self.counts.steps >= samples * (self.counts.runs + 1)
+        return samples is not None and self.counts.steps >= self.counts.begun + samples
 
     def _take(self, samples: Sequence[Sample], feedbacks: Sequence[Feedback]) -> str | None:
         self.counts.predictions += 1

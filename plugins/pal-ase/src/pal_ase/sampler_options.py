@@ -103,6 +103,7 @@ class TransferOptions(_Way):
 class SamplerOptions(WalkerOptions):
     """Options of `ase.sampler`."""
 
+    structure: Path = Field(description="file with one or many start structures, dealt to the walkers")
     samples: PositiveInt | None = Field(None, description="samples of a job; left out: the first one never ends")
     modes: ModesOptions | None = Field(
         None,

@@ -50,6 +50,7 @@ class OptimizeOptions(_SearchOptions):
 class TsSearchOptions(_SearchOptions):
     """Options of `ase.ts-search`."""
 
+    structure: Path = Field(description="file with one or many start structures, dealt to the walkers")
     pairs: bool = Field(
         False, description="the file holds reactant, product, reactant, product, … and not guesses of transition states"
     )

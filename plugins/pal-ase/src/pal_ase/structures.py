@@ -19,18 +19,18 @@ from pal_ase.smiles import read_smiles
 __all__ = ["displaced", "draw_momenta", "placed", "start_structures"]
 
 
-def start_structures(kernel: str, options: WalkerOptions) -> tuple[Atoms, ...]:
-    """Every structure of the file in `options`, with charge and multiplicity in `info`. Not to be changed.
+def start_structures(kernel: str, path: Path, options: WalkerOptions) -> tuple[Atoms, ...]:
+    """Every structure of a file, of use by `options`, with charge and multiplicity in `info`. Not to be changed.
 
     Raises
     ------
     PalError
         If the file can't be read, or holds a structure that no walker may start from; names kernel and key.
     """
-    changed = options.structure.stat().st_mtime_ns
     o = options
+    changed = path.stat().st_mtime_ns
     electrons = (("charge", o.charge), ("multiplicity", o.multiplicity))
-    return _checked(kernel, o.structure, changed, electrons, (o.closest, o.isolated, o.spread))
+    return _checked(kernel, path, changed, electrons, (o.closest, o.isolated, o.spread, o.apart))
 
 
 @lru_cache(maxsize=8)
@@ -39,7 +39,7 @@ def _checked(
     path: Path,
     changed: int,
     electrons: tuple[tuple[str, int | None], ...],
-    limits: tuple[float, float, float],
+    limits: tuple[float, float, float, float],
 ) -> tuple[Atoms, ...]:
     """Read and checked once for all walkers of a process; `changed` makes an edited file a new one."""
     try:
@@ -51,9 +51,9 @@ def _checked(
         atoms.info |= {name: value for name, value in electrons if value is not None}
         sample = atoms_to_sample(atoms)
         atoms.info |= {name: int(sample[name]) for name in ("charge", "multiplicity")}
-        problem = "no atoms" if not len(atoms) else Guards(*limits, 0.0, atoms).judge(atoms)
+        problem = "no atoms" if not len(atoms) else Guards(*limits[:3], 0.0, atoms, connected=limits[3]).judge(atoms)
         if problem:
-            advice = "correct it, or the option closest, isolated or spread"
+            advice = "correct it, or the option closest, isolated, spread or connected"
             raise PalError(f"{kernel}: structure: frame {k} of {path}: {problem}", advice)
     return tuple(images)
 

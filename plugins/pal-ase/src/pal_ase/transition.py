@@ -88,7 +88,7 @@ class TsSearchWalker(SearchWalker):
     def _read_products(self) -> None:
         o = self.options
         if o.product is not None:
-            self._products = start_structures(self.kernel, o.model_copy(update={"structure": o.product}))
+            self._products = start_structures(self.kernel, o.product, o)
         elif o.pairs:
             self.structures, self._products = self.structures[::2], self.structures[1::2]
         if not self._products:

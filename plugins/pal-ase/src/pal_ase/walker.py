@@ -14,6 +14,8 @@ from pal_core import rng as streams
 from pal_core.errors import PalError
 from pal_core.kernels import Context, Feedback, Generator, Proposal, Sample, State, Stop
 
+from pal_ase.cluster_options import ClustersOptions
+from pal_ase.clusters import RandomClusters, describe_cluster
 from pal_ase.codec import atoms_to_sample
 from pal_ase.guards import Guards
 from pal_ase.inside_out import Band, Conversation, InsideOutCalculator
@@ -54,6 +56,8 @@ class Counts:
         Newest model that has predicted.
     setbacks : int
         Resets of the job at hand by this model.
+    begun : int
+        Finished steps when the present job began.
     """
 
     predictions: int = 0
@@ -65,6 +69,7 @@ class Counts:
     since_reset: int = 0
     version: int = 0
     setbacks: int = 0
+    begun: int = 0
 
 
 class Walker(Generator):
@@ -76,7 +81,8 @@ class Walker(Generator):
     at once when a prediction is not finite or a guard refuses a geometry, the walker is reset: the running code is
     given up and begins anew at the geometry of the last trusted prediction. It begins at the start structure instead
     when there was no trusted prediction since the reset before, or when a guard refuses the very next geometry:
-    that frame is not worth a third visit.
+    that frame is not worth a third visit. With random clusters a refused geometry, or a prediction that is not finite,
+    ends the job, and the next cluster's begins.
 
     A geometry that a guard refuses is never proposed. Several geometries that are asked for together are treated as
     one: they are trusted when all are, and any of them may lead to a reset. Their anchor counts as a trusted frame.
@@ -87,7 +93,13 @@ class Walker(Generator):
 
     def __init__(self, options: WalkerOptions, context: Context) -> None:
         super().__init__(options, context)
-        self.structures = start_structures(self.kernel, options)
+        source = options.structure
+        self._clusters: RandomClusters | None = None
+        if isinstance(source, ClustersOptions):
+            self._clusters = RandomClusters(source, context)
+            self.structures = self._clusters.examples()
+        else:
+            self.structures = start_structures(self.kernel, source, options)
         self.rng = context.rng()
         self.counts = Counts()
         self.deal = Deal(context.index, context.count, len(self.structures), options.jobs)
@@ -122,6 +134,7 @@ class Walker(Generator):
     def _close_job(self) -> None:
         counts = self.counts
         counts.runs += 1
+        counts.begun = counts.steps
         counts.untrusted = counts.relapses = counts.since_reset = counts.setbacks = 0
         self.trusted = self._talk = None
         self._guards = self._new_guards()
@@ -136,12 +149,15 @@ class Walker(Generator):
     @property
     def start(self) -> Atoms:
         """This walker's start structure for the present job."""
-        atoms: Atoms = self.structures[self.deal.structure(self.counts.runs)]
+        place = self.deal.structure(self.counts.runs)
+        if self._clusters is not None:
+            return self._clusters.start(self.counts.runs, place)
+        atoms: Atoms = self.structures[place]
         return atoms
 
     def _new_guards(self) -> Guards:
         o = self.options
-        return Guards(o.closest, o.isolated, o.spread, self._hot(), self.start)
+        return Guards(o.closest, o.isolated, o.spread, self._hot(), self.start, connected=o.apart)
 
     def propose(self, feedback: Feedback | Sequence[Feedback] | None) -> Sample | tuple[Proposal, ...] | Stop:
         """Next geometry or geometries, after the ASE code has had the prediction for the last ones."""
@@ -213,6 +229,8 @@ class Walker(Generator):
 
     def _reset(self, problem: str) -> Atoms | Band | None:
         counts = self.counts
+        if self._clusters is not None and problem is not _IMPATIENT:
+            return self._leave(problem)
         hopeless = problem is not _IMPATIENT and counts.resets > 0 and counts.since_reset <= 1
         if counts.relapses or hopeless:
             self._forget()
@@ -228,6 +246,14 @@ class Walker(Generator):
             self.context.note(text)
         self.give_up()
         return self._begin(self.trusted)
+
+    def _leave(self, problem: str) -> Atoms | Band | None:
+        """Give up the present cluster and begin with the next one."""
+        self.counts.resets += 1
+        self.context.note(f"walker {self.context.index} leaves {describe_cluster(self.start)}: {problem}")
+        self.give_up()
+        self._close_job()
+        return self._begin()
 
     def _forget(self) -> None:
         """Begin at the start structure next time."""
@@ -261,14 +287,19 @@ class Walker(Generator):
         """Structures that bootstrap samples lie around."""
         return self.structures
 
+    def _bootstrap_start(self, rng: np.random.Generator) -> Atoms:
+        if self._clusters is not None:
+            return self._clusters.draw(rng)
+        return self._bootstrap_starts[int(rng.integers(len(self._bootstrap_starts)))]
+
     def bootstrap(self) -> Sample:
         """A start structure with random displacements."""
-        rng = self._bootstrap_rng
+        rng, o = self._bootstrap_rng, self.options
         problem = None
         for _ in range(_TRIES):
-            start = self._bootstrap_starts[int(rng.integers(len(self._bootstrap_starts)))]
-            atoms = displaced(start, self.options.rattle * rng.choice(_AMPLITUDES), rng)
-            problem = Guards(self.options.closest, self.options.isolated, 0.0, 0.0, start).judge(atoms)
+            start = self._bootstrap_start(rng)
+            atoms = displaced(start, o.rattle * rng.choice(_AMPLITUDES), rng)
+            problem = Guards(o.closest, o.isolated, 0.0, 0.0, start, connected=o.apart).judge(atoms)
             if problem is None:
                 return atoms_to_sample(atoms)
         raise PalError(

@@ -27,9 +27,10 @@ class PyscfOptions(ElectronicOptions):
     rescue: bool = Field(
         True, description="where the SCF does not converge, try again with a level shift, then to second order"
     )
-    stability: Literal["off", "check", "follow"] = Field(
-        "off",
-        description='analyse the stability of the SCF solution: "check" refuses an instability, "follow" mends it',
+    stability: Literal["auto", "off", "check", "follow"] = Field(
+        "auto",
+        description='analyse the stability of the SCF solution: "check" refuses an instability, "follow" mends it, '
+        '"auto" does so where the second-order solver was needed, "off" never',
     )
     solvent_model: Literal["cosmo", "c-pcm", "ief-pcm", "ddcosmo"] = Field(
         "cosmo", description="continuum model of the option solvent"

@@ -56,7 +56,9 @@ def converged_field(mole: gto.Mole, options: PyscfOptions, start: Orbitals | Non
         if problem:
             continue
         # A second-order solver is as content with a saddle point as with a minimum.
-        wanted = "follow" if rescued and options.stability == "off" else options.stability
+        wanted = options.stability
+        if wanted == "auto":
+            wanted = "follow" if rescued else "off"
         return field if wanted == "off" else _stable(field, options, follow=wanted == "follow")
     raise OracleFailure("unconverged", f"PySCF: {problem}")
 
