@@ -1,0 +1,1 @@
+"""The convolutional network and how it is trained. Needs torch."""
