@@ -27,6 +27,19 @@ from reactions import REACTIONS, Reaction
 
 IMAGES = 7
 FMAX = 0.01
+MODEL = {
+    "elements": ["H", "C", "N", "O"],
+    "features": 16,
+    "hidden_l": 0,
+    "correlation": 2,
+    "radial_layers": [32, 32],
+    "cutoff": 4.0,
+    "batch_size": 5,
+    "learning_rate": 0.01,
+    "ema": 0.99,
+    "patience": 300,
+    "energy_weight": 1.0,
+}
 
 
 def oracle(reaction: Reaction) -> Any:
@@ -138,11 +151,15 @@ def with_committee(reaction: Reaction, folder: Path, seconds: float) -> dict[str
     search = {"structure": str(folder / "pair.extxyz"), "pairs": True, "trajectory": 0, "isolated": 0, "spread": 0}
     settings = {
         "run": {"directory": str(folder / "run"), "seed": 1},
-        "generator": {"kernel": "ase.ts-search", "walkers": 1, "options": {**search, "fmax": 0.02, "confirm": 0.03}},
-        "model": {"kernel": "schnet.committee", "members": 3, "options": {"features": 64, "batch_size": 8}},
-        "training": {"retrain_after": 10, "final_time": 1},
+        "generator": {
+            "kernel": "ase.ts-search",
+            "walkers": 1,
+            "options": {**search, "fmax": FMAX, "confirm": 0.005, "renew": 5},
+        },
+        "model": {"kernel": "mace.committee", "members": 2, "options": MODEL},
+        "training": {"retrain_after": 10, "first_epochs": 100, "final_time": 1},
         "oracle": {"kernel": "xtb.gfn2", "isolate": False, "options": {"accuracy": 0.1}},
-        "selection": {"kernel": "pal.threshold", "options": {"field": "forces", "upper": 0.25}},
+        "selection": {"kernel": "pal.threshold", "options": {"field": "forces", "upper": 0.1, "giveup": 5.0}},
         "data": {"bootstrap": 60},
         "stop": {"labels": 600, "wall_time": seconds, "generators": "all"},
     }

@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 from ase import Atoms
-from ase.optimize import BFGS, FIRE
+from ase.optimize import BFGS
 from numpy.typing import NDArray
 from walkers import Spring, Uphill
 
@@ -73,17 +73,11 @@ def relaxed(
 def saddle(surface: Surface, atoms: Atoms, transfer: tuple[int, int, int]) -> Found:
     """Nearest transition state of a transfer (donor, hydrogen, acceptor).
 
-    First with the force along the transfer turned around, as the walkers do it; then, with second derivatives, uphill
-    along the mode that is most like the transfer.
+    Uphill along the mode that is most like the transfer, downhill along all others.
     """
 
     def climb(place: Atoms) -> Found:
-        uphill = Uphill(*transfer)
-        place.set_constraint(uphill)
-        with FIRE(place, logfile=None, maxstep=0.1) as optimiser:
-            optimiser.run(fmax=0.05, steps=100)
-        place.set_constraint()
-        second = follow_mode(place, EFFORT, uphill.direction(place))
+        second = follow_mode(place, EFFORT, Uphill(*transfer).direction(place))
         if second is None:
             return Found(place, float(place.get_potential_energy()), converged=False)
         waves = vibrations(place, second).frequencies

@@ -12,6 +12,8 @@ from numpy.typing import NDArray
 __all__ = ["transfer"]
 
 Floats = NDArray[np.float64]
+CLOSEST = 2.0
+"""Å between atoms of two molecules that have been turned."""
 
 
 class _Aid:
@@ -26,9 +28,9 @@ class _Aid:
 
 
 class Spring(_Aid):
-    """Pulls two atoms to a distance (Å), 20 eV/Å² stiff."""
+    """Pulls two atoms to a distance (Å), 30 eV/Å² stiff."""
 
-    STIFFNESS = 20.0
+    STIFFNESS = 30.0
 
     def __init__(self, first: int, second: int, length: float) -> None:
         self.first, self.second, self.length = first, second, length
@@ -43,15 +45,28 @@ class Spring(_Aid):
 
 
 class Uphill(_Aid):
-    """Turns the force along the transfer around, so that a minimiser ends on the pass and not beside it."""
+    """Turns the force along the transfer around, so that a minimiser ends on the pass and not beside it.
+
+    Where the hydrogen is nearer to one of both by more than `LIMIT`, it is pulled back instead.
+    """
+
+    LIMIT = 0.45  # Å
+    STIFFNESS = 20.0  # eV/Å²
 
     def __init__(self, donor: int, hydrogen: int, acceptor: int) -> None:
         self.donor, self.hydrogen, self.acceptor = donor, hydrogen, acceptor
 
     def adjust_forces(self, atoms: Atoms, forces: Floats) -> None:
         """Turn the part along the transfer around."""
-        along = self.direction(atoms)
-        forces -= 2 * np.vdot(forces, along) * along
+        along, late = self.direction(atoms), self._late(atoms)
+        if abs(late) < self.LIMIT:
+            forces -= 2 * np.vdot(forces, along) * along
+        else:
+            forces -= self.STIFFNESS * (late - np.copysign(self.LIMIT, late)) * along
+
+    def _late(self, atoms: Atoms) -> float:
+        """By how much the hydrogen is nearer to the acceptor, Å."""
+        return float(atoms.get_distance(self.donor, self.hydrogen) - atoms.get_distance(self.hydrogen, self.acceptor))
 
     def direction(self, atoms: Atoms) -> Floats:
         """In which the difference of both distances changes fastest: shape (atoms, 3), of length one."""
@@ -132,11 +147,17 @@ def _place(atoms: Atoms, rng: np.random.Generator, apart: bool) -> None:
 def _turn(atoms: Atoms, rng: np.random.Generator) -> None:
     """Turn the second molecule about the hydrogen: most about the line to the acceptor, somewhat out of it."""
     _, hydrogen, acceptor = atoms.info["transfer"]
-    second = atoms[atoms.info["first"] :]
+    first = atoms.info["first"]
     axis = atoms.positions[acceptor] - atoms.positions[hydrogen]
-    second.rotate(rng.normal(0.0, 30.0), axis, center=atoms.positions[hydrogen])
-    second.rotate(rng.normal(0.0, 12.0), np.cross(axis, rng.standard_normal(3)), center=atoms.positions[hydrogen])
-    atoms.positions[atoms.info["first"] :] = second.positions
+    others = [k for k in range(first) if k != hydrogen]
+    for _ in range(20):
+        second = atoms[first:]
+        second.rotate(rng.normal(0.0, 30.0), axis, center=atoms.positions[hydrogen])
+        second.rotate(rng.normal(0.0, 12.0), np.cross(axis, rng.standard_normal(3)), center=atoms.positions[hydrogen])
+        gaps = np.linalg.norm(atoms.positions[others, None] - second.positions[None], axis=2)
+        if gaps.min() > CLOSEST:
+            atoms.positions[first:] = second.positions
+            return
 
 
 def _search(atoms: Atoms, steps: int) -> None:
