@@ -37,8 +37,8 @@ MODEL = {
     "batch_size": 5,
     "learning_rate": 0.01,
     "ema": 0.99,
-    "patience": 300,
-    "energy_weight": 1.0,
+    "anneal": 30,
+    "energy_weight": 3.0,
 }
 
 
@@ -154,10 +154,10 @@ def with_committee(reaction: Reaction, folder: Path, seconds: float) -> dict[str
         "generator": {
             "kernel": "ase.ts-search",
             "walkers": 1,
-            "options": {**search, "fmax": FMAX, "confirm": 0.005, "renew": 5},
+            "options": {**search, "fmax": FMAX, "confirm": 0.005, "newer": 6, "renew": 5},
         },
         "model": {"kernel": "mace.committee", "members": 2, "options": MODEL},
-        "training": {"retrain_after": 10, "first_epochs": 100, "final_time": 1},
+        "training": {"retrain_after": 20, "min_epochs": 30, "final_time": 1},
         "oracle": {"kernel": "xtb.gfn2", "isolate": False, "options": {"accuracy": 0.1}},
         "selection": {"kernel": "pal.threshold", "options": {"field": "forces", "upper": 0.1, "giveup": 5.0}},
         "data": {"bootstrap": 60},
