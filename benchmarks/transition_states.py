@@ -27,19 +27,7 @@ from reactions import REACTIONS, Reaction
 
 IMAGES = 7
 FMAX = 0.01
-MODEL = {
-    "elements": ["H", "C", "N", "O"],
-    "features": 16,
-    "hidden_l": 0,
-    "correlation": 2,
-    "radial_layers": [32, 32],
-    "cutoff": 4.0,
-    "batch_size": 5,
-    "learning_rate": 0.01,
-    "ema": 0.99,
-    "anneal": 30,
-    "energy_weight": 3.0,
-}
+MODEL = {"features": 64, "batch_size": 5, "learning_rate": 4e-3, "ema": 0.99, "anneal": 60}
 
 
 def oracle(reaction: Reaction) -> Any:
@@ -156,11 +144,11 @@ def with_committee(reaction: Reaction, folder: Path, seconds: float) -> dict[str
             "walkers": 1,
             "options": {**search, "fmax": FMAX, "confirm": 0.005, "newer": 6, "renew": 5},
         },
-        "model": {"kernel": "mace.committee", "members": 2, "options": MODEL},
-        "training": {"retrain_after": 20, "min_epochs": 30, "final_time": 1},
+        "model": {"kernel": "schnet.committee", "members": 3, "options": MODEL},
+        "training": {"retrain_after": 20, "min_epochs": 60, "final_time": 1},
         "oracle": {"kernel": "xtb.gfn2", "isolate": False, "options": {"accuracy": 0.1}},
-        "selection": {"kernel": "pal.threshold", "options": {"field": "forces", "upper": 0.1, "giveup": 5.0}},
-        "data": {"bootstrap": 60},
+        "selection": {"kernel": "pal.threshold", "options": {"field": "forces", "upper": 0.15, "giveup": 5.0}},
+        "data": {"bootstrap": 100},
         "stop": {"labels": 600, "wall_time": seconds, "generators": "all"},
     }
     begin = time.time()
