@@ -89,8 +89,8 @@ class TsSearchOptions(_SearchOptions):
     )
     renew: PositiveInt = Field(
         1,
-        description="steps of the eigenvector method after which second derivatives are computed anew; between, they are "
-        "updated from the forces",
+        description="steps of the eigenvector method after which second derivatives are computed anew; between, they "
+        "are updated from the forces",
     )
     imaginary: NonNegativeFloat = Field(
         50.0,
