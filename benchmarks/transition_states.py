@@ -100,7 +100,7 @@ def on_oracle(reaction: Reaction, folder: Path) -> dict[str, Any]:
 
     write(folder / "pair.extxyz", list(reaction.ends))
     options = TsSearchOptions(
-        structure=folder / "pair.extxyz", pairs=True, confirm=0, isolated=0, spread=0, trajectory=0, fmax=FMAX
+        structure=folder / "pair.extxyz", pairs=True, confirm=0, isolated=0, spread=0, trajectory=0, fmax=FMAX, renew=5
     )
     walker = TsSearchWalker(options, Context("generator", directory=folder / "oracle"))
 
@@ -142,12 +142,12 @@ def with_committee(reaction: Reaction, folder: Path, seconds: float) -> dict[str
         "generator": {
             "kernel": "ase.ts-search",
             "walkers": 1,
-            "options": {**search, "fmax": FMAX, "confirm": 0.005, "newer": 6, "renew": 5},
+            "options": {**search, "fmax": FMAX, "confirm": 0.005, "newer": 6, "patience": 40, "renew": 5},
         },
         "model": {"kernel": "schnet.committee", "members": 3, "options": MODEL},
         "training": {"retrain_after": 20, "min_epochs": 60, "final_time": 1},
         "oracle": {"kernel": "xtb.gfn2", "isolate": False, "options": {"accuracy": 0.1}},
-        "selection": {"kernel": "pal.threshold", "options": {"field": "forces", "upper": 0.15, "giveup": 5.0}},
+        "selection": {"kernel": "pal.threshold", "options": {"field": "forces", "upper": 0.25, "giveup": 5.0}},
         "data": {"bootstrap": 100},
         "stop": {"labels": 600, "wall_time": seconds, "generators": "all"},
     }
