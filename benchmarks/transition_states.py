@@ -27,7 +27,6 @@ from reactions import REACTIONS, Reaction
 
 IMAGES = 7
 FMAX = 0.01
-MODEL = {"features": 64, "batch_size": 5, "learning_rate": 4e-3, "ema": 0.99, "anneal": 60}
 
 
 def oracle(reaction: Reaction) -> Any:
@@ -100,7 +99,7 @@ def on_oracle(reaction: Reaction, folder: Path) -> dict[str, Any]:
 
     write(folder / "pair.extxyz", list(reaction.ends))
     options = TsSearchOptions(
-        structure=folder / "pair.extxyz", pairs=True, confirm=0, isolated=0, spread=0, trajectory=0, fmax=FMAX, renew=5
+        structure=folder / "pair.extxyz", pairs=True, confirm=0, isolated=0, spread=0, trajectory=0, fmax=FMAX
     )
     walker = TsSearchWalker(options, Context("generator", directory=folder / "oracle"))
 
@@ -139,16 +138,12 @@ def with_committee(reaction: Reaction, folder: Path, seconds: float) -> dict[str
     search = {"structure": str(folder / "pair.extxyz"), "pairs": True, "trajectory": 0, "isolated": 0, "spread": 0}
     settings = {
         "run": {"directory": str(folder / "run"), "seed": 1},
-        "generator": {
-            "kernel": "ase.ts-search",
-            "walkers": 1,
-            "options": {**search, "fmax": FMAX, "confirm": 0.005, "newer": 6, "patience": 40, "renew": 5},
-        },
-        "model": {"kernel": "schnet.committee", "members": 3, "options": MODEL},
-        "training": {"retrain_after": 20, "min_epochs": 60, "final_time": 1},
+        "generator": {"kernel": "ase.ts-search", "walkers": 1, "options": {**search, "fmax": 0.02, "confirm": 0.03}},
+        "model": {"kernel": "schnet.committee", "members": 3, "options": {"features": 64, "batch_size": 8}},
+        "training": {"retrain_after": 10, "final_time": 1},
         "oracle": {"kernel": "xtb.gfn2", "isolate": False, "options": {"accuracy": 0.1}},
-        "selection": {"kernel": "pal.threshold", "options": {"field": "forces", "upper": 0.25, "giveup": 5.0}},
-        "data": {"bootstrap": 100},
+        "selection": {"kernel": "pal.threshold", "options": {"field": "forces", "upper": 0.25}},
+        "data": {"bootstrap": 60},
         "stop": {"labels": 600, "wall_time": seconds, "generators": "all"},
     }
     begin = time.time()

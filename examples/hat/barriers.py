@@ -10,11 +10,9 @@ import numpy as np
 from ase import Atoms
 from ase.units import kcal, mol
 from reactions import Reaction
-from search import Found, Surface, relaxed, saddle
+from search import FAR, Found, Surface, reach, relaxed, saddle
 
 __all__ = ["Barrier", "barrier"]
-
-FAR = 1.9  # Å, of the hydrogen from donor or acceptor: no longer a transfer
 
 
 @dataclass(frozen=True)
@@ -70,8 +68,6 @@ def barrier(reaction: Reaction, surface: Surface, known: dict[bytes, Found] | No
     before, after = minima[: len(reaction.reactants)], minima[len(reaction.reactants) :]
     guess = relaxed(surface, reaction.guess, springs=reaction.springs, fmax=0.03, steps=150)
     top = saddle(surface, guess.atoms, reaction.transfer)
-    donor, hydrogen, acceptor = reaction.transfer
-    lengths = [round(float(top.atoms.get_distance(k, hydrogen)), 3) for k in (donor, acceptor)]
     ground = _sum(before)
     return Barrier(
         reaction.name,
@@ -79,7 +75,7 @@ def barrier(reaction: Reaction, surface: Surface, known: dict[bytes, Found] | No
         (top.energy - ground) * mol / kcal,
         (_sum(after) - ground) * mol / kcal,
         list(top.modes),
-        lengths,
+        reach(top.atoms, reaction.transfer),
         all(f.converged for f in (*before, *after, top)),
         top.atoms,
         tuple(f.atoms for f in (*before, *after)),

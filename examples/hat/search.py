@@ -7,10 +7,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 
 import numpy as np
 from ase import Atoms
-from ase.optimize import BFGS
+from ase.optimize import BFGS, FIRE
 from numpy.typing import NDArray
 from walkers import Spring, Uphill
 
@@ -19,13 +20,15 @@ from pal_ase.saddle import Effort, follow_mode
 from pal_ase.vibrations import vibrations
 from pal_core.kernels import Feedback
 
-__all__ = ["Found", "Surface", "relaxed", "saddle"]
+__all__ = ["FAR", "Found", "Surface", "reach", "relaxed", "saddle"]
 
 Array = NDArray[np.float64]
 Surface = Callable[[list[Atoms]], list[tuple[float, Array]]]
 """Energies [eV] and forces [eV/Å] of structures."""
 
-EFFORT = Effort(fmax=0.005, steps=150, longest=0.1, displacement=0.01, renew=10)
+EFFORT = Effort(fmax=0.005, steps=100, longest=0.1, displacement=0.01, renew=10)
+FAR = 1.9
+"""Distance in Å of the hydrogen from donor or acceptor that is no longer a transfer."""
 LEAST = 50.0
 """Imaginary modes below, in 1/cm, are noise of soft turns."""
 
@@ -73,18 +76,38 @@ def relaxed(
 def saddle(surface: Surface, atoms: Atoms, transfer: tuple[int, int, int]) -> Found:
     """Nearest transition state of a transfer (donor, hydrogen, acceptor).
 
-    Uphill along the mode that is most like the transfer, downhill along all others.
+    Uphill along the mode that is most like the transfer; if this doesn't end in a transition state with the hydrogen
+    between both, along the lowest mode, and then from where a minimiser comes with the force along the transfer turned
+    around, as the walkers do it.
     """
+    first: Found | None = None
+    for aided, along in ((False, True), (False, False), (True, True)):
+        found = answered(surface, partial(_climb, Uphill(*transfer), aided, along), atoms)
+        if found.converged and len(found.modes) == 1 and max(reach(found.atoms, transfer)) < FAR:
+            return found
+        first = first or found
+    assert first is not None  # noqa: S101 - there are several attempts
+    return first
 
-    def climb(place: Atoms) -> Found:
-        second = follow_mode(place, EFFORT, Uphill(*transfer).direction(place))
-        if second is None:
-            return Found(place, float(place.get_potential_energy()), converged=False)
-        waves = vibrations(place, second).frequencies
-        modes = tuple(round(-float(w), 1) for w in waves if w < -LEAST)
-        return Found(place, float(place.get_potential_energy()), converged=True, modes=modes)
 
-    return answered(surface, climb, atoms)
+def reach(atoms: Atoms, transfer: tuple[int, int, int]) -> list[float]:
+    """Distances of the hydrogen from donor and acceptor, Å."""
+    donor, hydrogen, acceptor = transfer
+    return [round(float(atoms.get_distance(k, hydrogen)), 3) for k in (donor, acceptor)]
+
+
+def _climb(uphill: Uphill, aided: bool, along: bool, place: Atoms) -> Found:
+    if aided:
+        place.set_constraint(uphill)
+        with FIRE(place, logfile=None, maxstep=0.1) as optimiser:
+            optimiser.run(fmax=0.05, steps=100)
+        place.set_constraint()
+    second = follow_mode(place, EFFORT, uphill.direction(place) if along else None)
+    if second is None:
+        return Found(place, float(place.get_potential_energy()), converged=False)
+    waves = vibrations(place, second).frequencies
+    modes = tuple(round(-float(w), 1) for w in waves if w < -LEAST)
+    return Found(place, float(place.get_potential_energy()), converged=True, modes=modes)
 
 
 def answered(surface: Surface, search: Callable[[Atoms], Found], atoms: Atoms) -> Found:
