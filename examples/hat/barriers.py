@@ -10,11 +10,9 @@ import numpy as np
 from ase import Atoms
 from ase.units import kcal, mol
 from reactions import Reaction
-from search import Found, Surface, imaginary, relaxed, saddle
+from search import FAR, Found, Surface, reach, relaxed, saddle
 
 __all__ = ["Barrier", "barrier"]
-
-FAR = 1.9  # Å, of the hydrogen from donor or acceptor: no longer a transfer
 
 
 @dataclass(frozen=True)
@@ -24,7 +22,8 @@ class Barrier:
     Parameters
     ----------
     name : str
-    seen : bool
+    group : str
+        As of the reaction.
     barrier, energy : float
         Of the transition state and of the products, above the reactants relaxed each alone; kcal/mol.
     modes : list of float
@@ -40,7 +39,7 @@ class Barrier:
     """
 
     name: str
-    seen: bool
+    group: str
     barrier: float
     energy: float
     modes: list[float]
@@ -56,7 +55,7 @@ class Barrier:
 
     def record(self) -> dict[str, Any]:
         """All but the structures."""
-        names = ("name", "seen", "barrier", "energy", "modes", "lengths", "converged")
+        names = ("name", "group", "barrier", "energy", "modes", "lengths", "converged")
         return {name: value for name, value in asdict(self).items() if name in names} | {"sound": self.sound}
 
 
@@ -68,17 +67,15 @@ def barrier(reaction: Reaction, surface: Surface, known: dict[bytes, Found] | No
     minima = _minima(surface, [*reaction.reactants, *reaction.products], {} if known is None else known)
     before, after = minima[: len(reaction.reactants)], minima[len(reaction.reactants) :]
     guess = relaxed(surface, reaction.guess, springs=reaction.springs, fmax=0.03, steps=150)
-    top = saddle(surface, guess.atoms)
-    donor, hydrogen, acceptor = reaction.transfer
-    lengths = [round(float(top.atoms.get_distance(k, hydrogen)), 3) for k in (donor, acceptor)]
+    top = saddle(surface, guess.atoms, reaction.transfer)
     ground = _sum(before)
     return Barrier(
         reaction.name,
-        reaction.seen,
+        reaction.group,
         (top.energy - ground) * mol / kcal,
         (_sum(after) - ground) * mol / kcal,
-        imaginary(surface, top.atoms),
-        lengths,
+        list(top.modes),
+        reach(top.atoms, reaction.transfer),
         all(f.converged for f in (*before, *after, top)),
         top.atoms,
         tuple(f.atoms for f in (*before, *after)),

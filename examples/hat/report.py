@@ -11,7 +11,7 @@ import ase.io
 import numpy as np
 from ase.units import kcal, mol
 from barriers import Barrier
-from reactions import Reaction
+from reactions import GROUPS, Reaction
 from search import Surface
 from spread import committee_barriers
 from surfaces import CommitteeSurface
@@ -36,23 +36,25 @@ def report(settings: Path, reactions: Sequence[Reaction], wanted: Sequence[Barri
     result = open_run(settings)
     found = committee_barriers(settings, reactions)
     curve = _curve(result, wanted)
-    errors = {kind: _errors(found, wanted, seen) for kind, seen in _kinds(wanted)}
+    errors = {group: _errors(found, wanted, [group]) for group in _groups(wanted)}
+    if unseen := [group for group in errors if group != "seen"]:
+        errors["all unseen"] = _errors(found, wanted, unseen)
     rows = [_row(f, w) for f, w in zip(found, wanted, strict=True)]
     text = json.dumps({"reactions": rows, "errors": errors, "curve": curve}, indent=1)
     (result.directory / "report.json").write_text(text)
     states = [f.state for f in found]
     for atoms, row in zip(states, rows, strict=True):
-        atoms.info = {name: row[name] for name in ("name", "seen", "barrier", "oracle_barrier", "sound")}
+        atoms.info = {name: row[name] for name in ("name", "group", "barrier", "oracle_barrier", "sound")}
     ase.io.write(result.directory / "transition-states.extxyz", states)
     _draw(curve, result.directory / "learning.png")
     _print(rows, errors, curve)
-    last = errors.get("unseen", errors.get("seen", {}))
+    last = errors.get("all unseen", errors.get("seen", {}))
     return float("inf") if last["lost"] or last["barrier"] is None else float(last["barrier"])
 
 
-def _kinds(wanted: Sequence[Barrier]) -> list[tuple[str, bool]]:
-    """Seen and unseen, if there are such reactions."""
-    return [(kind, seen) for kind, seen in (("seen", True), ("unseen", False)) if any(w.seen is seen for w in wanted)]
+def _groups(wanted: Sequence[Barrier]) -> list[str]:
+    """Those that there are."""
+    return [group for group in GROUPS if any(w.group == group for w in wanted)]
 
 
 def _row(found: Barrier, wanted: Barrier) -> dict[str, Any]:
@@ -64,14 +66,14 @@ def _row(found: Barrier, wanted: Barrier) -> dict[str, Any]:
     }
 
 
-def _errors(found: Sequence[Barrier], wanted: Sequence[Barrier], seen: bool) -> dict[str, Any]:
+def _errors(found: Sequence[Barrier], wanted: Sequence[Barrier], groups: Sequence[str]) -> dict[str, Any]:
     """Mean absolute errors in kcal/mol; a search that ended elsewhere counts as lost.
 
     ``guess`` is what taking the seen reactions' mean barrier for all is off by: barriers that are all alike say little.
     """
-    pairs = [(f, w) for f, w in zip(found, wanted, strict=True) if f.seen is seen]
+    pairs = [(f, w) for f, w in zip(found, wanted, strict=True) if f.group in groups]
     sound = [(f, w) for f, w in pairs if f.sound]
-    usual = float(np.mean([w.barrier for w in wanted if w.seen]))
+    usual = float(np.mean([w.barrier for w in wanted if w.group == "seen"]))
     return {
         "barrier": _mean([f.barrier - w.barrier for f, w in sound]),
         "energy": _mean([f.energy - w.energy for f, w in pairs]),
@@ -86,11 +88,11 @@ def _curve(result: Result, wanted: Sequence[Barrier]) -> list[dict[str, Any]]:
     points = []
     for number in result.stored_rounds():
         surface = CommitteeSurface(result.models(number))
-        off = [(w.seen, *_at(surface, w)) for w in wanted]
+        off = [(w.group, *_at(surface, w)) for w in wanted]
         point: dict[str, Any] = {"round": number, "labels": labels[number]}
-        for kind, seen in _kinds(wanted):
-            point[kind] = _mean([barrier for s, barrier, _ in off if s is seen])
-            point[f"{kind}_energy"] = _mean([energy for s, _, energy in off if s is seen])
+        for group in _groups(wanted):
+            point[group] = _mean([barrier for g, barrier, _ in off if g == group])
+            point[f"{group}_energy"] = _mean([energy for g, _, energy in off if g == group])
         points.append(point)
     return points
 
@@ -116,10 +118,9 @@ def _draw(curve: Sequence[dict[str, Any]], path: Path) -> None:
 
     labels = [point["labels"] for point in curve]
     figure, axes = plt.subplots(figsize=(6, 3.6), layout="constrained")
-    for kind, style in (("seen", "s--"), ("unseen", "o-")):
-        if kind not in curve[0]:
-            continue
-        axes.semilogy(labels, [point[kind] for point in curve], style, label=f"barriers, {kind}")
+    for group, style in zip(GROUPS, ("s--", "o-", "^-"), strict=True):
+        if group in curve[0]:
+            axes.semilogy(labels, [point[group] for point in curve], style, label=f"barriers, {group}")
     axes.axhline(1.0, color="0.6", linewidth=0.8)
     axes.set(xlabel="labels", ylabel="kcal/mol (mean absolute)", title="Hydrogen transfer: committee against oracle")
     axes.grid(visible=True, which="both", alpha=0.3)
@@ -134,16 +135,16 @@ def _print(rows: Sequence[dict[str, Any]], errors: dict[str, Any], curve: Sequen
         numbers = "".join(f"{row[k]:9.2f}" for k in ("barrier", "oracle_barrier", "energy", "oracle_energy"))
         modes = " ".join(f"{mode:.0f}" for mode in row["modes"]) or "none"
         lost = "" if row["sound"] else "  not a transition state of the transfer"
-        print(f"{row['name']:28s}{'seen' if row['seen'] else 'unseen':8s}{numbers}  {modes}{lost}")
-    for kind, e in errors.items():
+        print(f"{row['name']:28s}{row['group']:8s}{numbers}  {modes}{lost}")
+    for group, e in errors.items():
         barriers = "unknown" if e["barrier"] is None else f"{e['barrier']:.2f} kcal/mol"
         print(
-            f"{kind}: barriers off by {barriers}, reaction energies by {e['energy']:.2f} (mean "
+            f"{group}: barriers off by {barriers}, reaction energies by {e['energy']:.2f} (mean "
             f"absolute, {e['reactions']} reactions, {e['lost']} not found); guessing the mean of the seen barriers: "
             f"{e['guess']:.2f}"
         )
     for point in curve:
-        off = ", ".join(f"{point[kind]:.2f} ({kind})" for kind in errors)
+        off = ", ".join(f"{point[group]:.2f} ({group})" for group in GROUPS if group in point)
         print(
             f"round {point['round']}, {point['labels']} labels: at the oracle's stationary points barriers off by {off}"
         )

@@ -225,7 +225,7 @@ class OracleFailure(Exception):
     """
 
     def __init__(self, kind: FailureKind, message: str, evidence: str = "") -> None:
-        super().__init__(message)
+        super().__init__(kind, message, evidence)  # so that it survives being pickled
         self.kind: FailureKind = kind
         self.message = message
         self.evidence = evidence

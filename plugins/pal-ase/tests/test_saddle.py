@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from surfaces import MINIMA, MINIMUM_ENERGIES, SADDLE_ENERGIES, SADDLES, MullerBrown, on_surface
@@ -37,6 +39,17 @@ def test_every_step_that_follows_a_mode_is_one_turn():
     _, _, sizes = search(SADDLES[0] + [0.05, -0.06])
     assert set(sizes) == {1 + 6}
     assert len(sizes) < 12
+
+
+@pytest.mark.parametrize("k", [0, 1])
+def test_updated_second_derivatives_lead_to_the_same_saddle_point_with_fewer_predictions(k):
+    start = SADDLES[k] + [0.1, -0.12]
+    atoms, second, sizes = search(start, along=[1.0, -0.6], effort=replace(EFFORT, renew=4))
+    _, exact, all_sizes = search(start, along=[1.0, -0.6])
+    np.testing.assert_allclose(atoms.positions[0, :2], SADDLES[k], atol=6e-4)
+    np.testing.assert_allclose(second, exact, rtol=2e-3, atol=1e-3)
+    assert sum(sizes) < sum(all_sizes)
+    assert sizes.count(1) > sizes.count(7)
 
 
 def test_search_climbs_out_of_a_minimum_along_the_direction_given():

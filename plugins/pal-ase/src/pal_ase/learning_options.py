@@ -10,6 +10,7 @@ from pydantic import (
     Field,
     FiniteFloat,
     NonNegativeFloat,
+    NonNegativeInt,
     PositiveFloat,
     PositiveInt,
     field_validator,
@@ -50,6 +51,12 @@ class LearningOptions(KernelOptions):
         description="steps without a better loss on held-out samples (or the training loss) before the learning rate "
         "is halved; training ends when it has fallen to 1/64",
         json_schema_extra={"unit": "steps"},
+    )
+    anneal: NonNegativeInt = Field(
+        0,
+        description="epochs on the same data over which the learning rate falls to 0, along a cosine, and after which "
+        "training ends; 0: it is halved by `patience`",
+        json_schema_extra={"unit": "epochs"},
     )
     max_epochs: PositiveInt = Field(
         10_000, description="epochs on the same data after which training ends", json_schema_extra={"unit": "epochs"}

@@ -34,12 +34,15 @@ class Effort:
         Longest move of an atom in a step, Å.
     displacement : float
         For differences of forces, Å.
+    renew : int
+        Steps after which second derivatives are computed anew; between, they follow from the forces.
     """
 
     fmax: float
     steps: int
     longest: float
     displacement: float
+    renew: int = 1
 
 
 def find_saddle(
@@ -69,29 +72,46 @@ def find_saddle(
 
 
 def follow_mode(atoms: Atoms, effort: Effort, along: Floats | None = None) -> Floats | None:
-    """Uphill along one mode, downhill along all others, with the second derivatives of every geometry.
+    """Uphill along one mode, downhill along all others, with second derivatives.
 
     Partitioned rational functions: A. Banerjee et al., J. Phys. Chem. 89, 52 (1985). All displacements for the second
-    derivatives are predicted in the turn of the geometry itself, so a step is one turn. Parameters as of `find_saddle`.
+    derivatives are predicted in the turn of the geometry itself, so a step is one turn. Between two computations the
+    second derivatives are updated: J. M. Bofill, J. Comput. Chem. 15, 1 (1994). Parameters as of `find_saddle`.
     """
     free = free_atoms(atoms)
     mode = None if along is None else np.asarray(along, np.float64)[free].ravel()
-    radius, before, promised = effort.longest / 2, None, 0.0
+    radius, age, promised = effort.longest / 2, 0, 0.0
+    before: tuple[float, Floats] | None = None
+    step = second = np.empty(0)
     for _ in range(effort.steps):
-        second = hessian(atoms, effort.displacement)
-        energy, forces = atoms.get_potential_energy(), atoms.get_forces()[free]
+        if age == 0:
+            second = hessian(atoms, effort.displacement)
+        energy, gradient = atoms.get_potential_energy(), -atoms.get_forces()[free].ravel()
         rigid = rigid_motions(atoms, np.ones(len(free)))
-        gradient = -forces.ravel()
         gradient -= rigid.T @ (rigid @ gradient)
         if np.linalg.norm(gradient.reshape(-1, 3), axis=1).max() < effort.fmax:
-            return second
+            return hessian(atoms, effort.displacement) if age else second
         if before is not None:
-            radius = _new_radius(radius, energy - before, promised, effort.longest)
+            radius = _new_radius(radius, energy - before[0], promised, effort.longest)
+            second = _updated(second, step, gradient - before[1]) if age else second
         step, mode = _rational_step(gradient, second, rigid, mode)
         step *= min(1.0, radius / np.linalg.norm(step.reshape(-1, 3), axis=1).max())
-        before, promised = energy, gradient @ step + step @ second @ step / 2
+        before, promised = (energy, gradient), gradient @ step + step @ second @ step / 2
         atoms.positions[free] += step.reshape(-1, 3)
+        age = (age + 1) % effort.renew
     return None
+
+
+def _updated(second: Floats, step: Floats, change: Floats) -> Floats:
+    """Second derivatives that agree with how the gradient has changed along a step: symmetric rank one and Powell's."""
+    miss, length = change - second @ step, float(step @ step)
+    along, size = float(miss @ step), float(miss @ miss)
+    if size * length < 1e-24:
+        return second
+    share = along**2 / (size * length)
+    rank_one = np.outer(miss, miss) / along if share > 1e-12 else 0.0
+    powell = (np.outer(miss, step) + np.outer(step, miss)) / length - along * np.outer(step, step) / length**2
+    return np.asarray(second + share * rank_one + (1 - share) * powell)
 
 
 def _rational_step(gradient: Floats, second: Floats, rigid: Floats, mode: Floats | None) -> tuple[Floats, Floats]:

@@ -88,6 +88,11 @@ class TsSearchOptions(_SearchOptions):
     displacement: PositiveFloat = Field(
         0.01, description="displacement for second derivatives", json_schema_extra=LENGTH
     )
+    renew: PositiveInt = Field(
+        1,
+        description="steps of the eigenvector method after which second derivatives are computed anew; between, they "
+        "are updated from the forces",
+    )
     imaginary: NonNegativeFloat = Field(
         50.0,
         description="imaginary frequencies below are taken for noise; one beyond makes a transition state",

@@ -154,7 +154,7 @@ class TsSearchWalker(SearchWalker):
 
     def _search(self, atoms: Atoms, along: Floats | None) -> TransitionState:
         o, calculator = self.options, atoms.calc
-        effort = Effort(o.fmax, o.steps, o.longest, o.displacement)
+        effort = Effort(o.fmax, o.steps, o.longest, o.displacement, o.renew)
         second = find_saddle(atoms, o.method, effort, along, self.rng)
         if second is None:
             raise _FailedError(f"no saddle point in {o.steps} steps")

@@ -151,3 +151,24 @@ def test_molecules_help_to_predict_ones_of_the_same_kind():
     model = started(data)
     train(model, 2)
     assert np.isfinite(model.predict(data).columns["energy"]).all()
+
+
+def test_annealed_rate_falls_along_a_cosine_and_ends_the_round_until_there_are_new_data():
+    data = clusters(20)
+    model = started(data.slice(0, 10), anneal=4, learning_rate=1e-3)
+    rates = [e.metrics["learning_rate"] for e in model.train() if e.whole]
+    # cos² of the eighths of a quarter turn that are behind after each epoch
+    np.testing.assert_allclose(rates, [1e-3 * np.cos(np.pi * k / 8) ** 2 for k in (1, 2, 3, 4)], atol=1e-12)
+    assert list(model.train()) == []
+    model.extend(data.slice(10, 20), np.zeros(10, bool))
+    assert next(e for e in model.train() if e.whole).metrics["learning_rate"] == pytest.approx(rates[0])
+
+
+def test_annealing_goes_on_where_a_snapshot_was_made():
+    data = clusters(20)
+    model = started(data, anneal=6, batch_size=4)
+    train(model, 2)
+    state = model.snapshot()
+    twin = started(data, anneal=6, batch_size=4)
+    twin.restore(state)
+    assert [e.metrics for e in twin.train()] == [e.metrics for e in model.train()]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Iterator, Mapping
 from typing import Any
@@ -104,8 +105,23 @@ class Trainer:
             return
         if self.prepared != len(self.samples.training):
             yield from self._prepare()
-        while not self.plateau.over and self.round_epochs < self.options.max_epochs:
+        while not self._over:
             yield from self._epoch()
+
+    @property
+    def _over(self) -> bool:
+        anneal = self.options.anneal
+        finished = self.round_epochs >= anneal if anneal else self.plateau.over
+        return finished or self.round_epochs >= self.options.max_epochs
+
+    @property
+    def _rate(self) -> float:
+        """Learning rate of the next step."""
+        if not self.options.anneal:
+            return self.plateau.rate
+        steps = len(self.samples.training.even_sizes(self.options.batch_size))
+        done = (self.round_epochs + self.position / max(steps, 1)) / self.options.anneal
+        return self.options.learning_rate * (1 + math.cos(math.pi * min(done, 1.0))) / 2
 
     def _prepare(self) -> Iterator[Epoch]:
         """Take new data into account: reference energies, scale, learning rate, data order."""
@@ -196,7 +212,7 @@ class Trainer:
         yield Epoch(self.epochs, self._metrics() | errors)
 
     def _metrics(self) -> dict[str, float]:
-        return {**self.sums.metrics(), "learning_rate": self.plateau.rate}
+        return {**self.sums.metrics(), "learning_rate": self._rate}
 
     def _step(self, batch: MiniBatch) -> None:
         graph, wanted, share = batch
@@ -205,7 +221,7 @@ class Trainer:
         predicted = physical(evaluation, graph, scale, self.options.stress)
         value, bars = loss(predicted, wanted, graph, share, weights=self.weights, scale=scale)
         self.network.gradient(graph, evaluation, bars.energies, bars.pulls, self.gradient)
-        self.optimiser.step(self.gradient, self.plateau.rate)
+        self.optimiser.step(self.gradient, self._rate)
         self.sums.add(value, predicted, wanted)
 
     def _judge(self, batch: MiniBatch, sums: Sums, by_charge: ChargeSums) -> None:
