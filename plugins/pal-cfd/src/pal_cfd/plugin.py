@@ -3,12 +3,20 @@
 from __future__ import annotations
 
 from pal_core.hookspecs import hookimpl
-from pal_core.spec import KernelSpec
+from pal_core.spec import KernelSpec, Role
 
 __all__ = ["pal_kernels"]
 
 
 @hookimpl
 def pal_kernels() -> list[KernelSpec]:
-    """Nothing yet but geometries."""
-    return []
+    """The flow solver."""
+    return [
+        KernelSpec(
+            "cfd.embedded",
+            Role.ORACLE,
+            "pal_cfd.embedded:Embedded",
+            "pal_cfd.embedded_options:EmbeddedOptions",
+            "laminar channel flow with heat transfer by finite elements, in process",
+        ),
+    ]
