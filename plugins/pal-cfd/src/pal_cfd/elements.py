@@ -134,13 +134,15 @@ class Elements:
 
     def slope(self, field: Floats) -> Floats:
         """Gradient of a field, shape (n, k), there, shape (m, 7, k, 2)."""
-        out: Floats = np.matmul(self._slopes, field[self.nodes])
-        return np.asarray(np.swapaxes(np.reshape(out, (*self.weight.shape, 2, -1)), 2, 3))
+        flat: Floats = np.matmul(self._slopes, field[self.nodes])
+        out: Floats = np.reshape(flat, (len(self.nodes), -1, 2, field.shape[1])).transpose(0, 1, 3, 2)
+        return out
 
     @cached_property
     def _slopes(self) -> Floats:
         """The gradients as matrices for `slope`, shape (m, 14, 6)."""
-        return self.gradient.transpose(0, 1, 3, 2).reshape(len(self.nodes), -1, 6)
+        out: Floats = self.gradient.transpose(0, 1, 3, 2).reshape(len(self.nodes), -1, 6)
+        return out
 
     def load(self, values: Floats) -> Floats:
         """Integral of `values`, shape (m, 7), with each quadratic function, shape (n,)."""

@@ -20,7 +20,7 @@ from pal_cfd.heat import HeatProblem, transport
 from pal_cfd.measures import Means, drag, stanton
 from pal_cfd.shapes import Floats
 
-__all__ = ["March", "Start", "march"]
+__all__ = ["Block", "March", "Start", "blocks", "march"]
 
 _STEP = 0.05
 _HALVINGS = 4
@@ -72,7 +72,7 @@ class March:
 
 
 @dataclass(frozen=True)
-class _Block:
+class Block:
     """A part of the march: pressure gradients, mean heat by both walls and what the fluid keeps of it, mean fields."""
 
     drives: Floats
@@ -100,17 +100,17 @@ def march(problem: FlowProblem, heat: HeatProblem, start: Start, tolerance: floa
     for halving in range(_HALVINGS):
         step = _STEP / 2**halving
         try:
-            return _averaged(problem, heat, _blocks(problem, heat, start, step), tolerance, longest)
+            return _averaged(problem, heat, blocks(problem, heat, start, step), tolerance, longest)
         except FloatingPointError:
             continue
     raise NotConvergedError(f"marching in time breaks down even with steps of {step:g}")
 
 
 def _averaged(
-    problem: FlowProblem, heat: HeatProblem, blocks: Iterator[_Block], tolerance: float, longest: float
+    problem: FlowProblem, heat: HeatProblem, parts: Iterator[Block], tolerance: float, longest: float
 ) -> March:
-    done: list[_Block] = []
-    for block in blocks:
+    done: list[Block] = []
+    for block in parts:
         done.append(block)
         n, time = len(done), len(done) * _BLOCK
         if n >= _LEAST_BLOCKS and n % 4 == 0:
@@ -131,7 +131,7 @@ def _numbers(means: Means, elements: Elements, heating: str) -> tuple[float, flo
     return drag(means, elements), stanton(means, elements, heating)
 
 
-def _means(blocks: list[_Block]) -> Means:
+def _means(blocks: list[Block]) -> Means:
     velocity, temperature, carried = np.mean([b.fields for b in blocks], axis=0)
     low, high = np.mean([b.heat for b in blocks], axis=0)
     heat = high if low == high else (high - low) / 2  # into both walls, or through the channel
@@ -139,14 +139,15 @@ def _means(blocks: list[_Block]) -> Means:
     return Means(drive, velocity, temperature, carried, float(heat))
 
 
-def _imbalance(blocks: list[_Block]) -> float:
+def _imbalance(blocks: list[Block]) -> float:
     low, high = np.mean([b.heat for b in blocks], axis=0)
     stored = float(np.mean([b.stored for b in blocks]))
     carried = low + high if low == high else 0.0  # with heat flux, the flow carries all of it on
     return float((low + high - carried - stored) / max(abs(low), abs(high)))
 
 
-def _blocks(problem: FlowProblem, heat: HeatProblem, start: Start, step: float) -> Iterator[_Block]:
+def blocks(problem: FlowProblem, heat: HeatProblem, start: Start, step: float) -> Iterator[Block]:
+    """March without end; a block takes a time of 5. FloatingPointError: the deviation grows beyond all bounds."""
     e, mass, base = problem.elements, problem.elements.mass(), start.base
     both = block_diag([mass, mass], format="csr")
     system = Saddle(problem, both * (1.5 / step) + jacobian(problem, base.velocity))
@@ -172,7 +173,7 @@ def _blocks(problem: FlowProblem, heat: HeatProblem, start: Start, step: float) 
             fields += (streamwise, now_theta, streamwise * now_theta)
         last = Flow(base.velocity + deviation, base.pressure + pressure, drives[-1])
         stored = (warm.content(now_theta) - content) / _BLOCK
-        yield _Block(np.array(drives), np.mean(heats, axis=0), stored, fields / len(drives), last)
+        yield Block(np.array(drives), np.mean(heats, axis=0), stored, fields / len(drives), last)
 
 
 def _turning(e: Elements, deviation: Floats) -> Floats:

@@ -10,7 +10,7 @@ __all__ = ["pal_kernels"]
 
 @hookimpl
 def pal_kernels() -> list[KernelSpec]:
-    """The flow solver."""
+    """The flow solvers."""
     return [
         KernelSpec(
             "cfd.embedded",
@@ -18,5 +18,12 @@ def pal_kernels() -> list[KernelSpec]:
             "pal_cfd.embedded:Embedded",
             "pal_cfd.embedded_options:EmbeddedOptions",
             "laminar channel flow with heat transfer by finite elements, in process",
+        ),
+        KernelSpec(
+            "cfd.openfoam",
+            Role.ORACLE,
+            "pal_cfd.openfoam:OpenFoam",
+            "pal_cfd.openfoam_options:OpenFoamOptions",
+            "the same, steady, by OpenFOAM's programs",
         ),
     ]
