@@ -188,6 +188,21 @@ def slurm(session: nox.Session, wheel: str) -> None:
 
 
 @nox.session
+def openfoam(session: nox.Session) -> None:
+    """The OpenFOAM oracle of pal-cfd against the embedded one, on five geometries; installs Debian's OpenFOAM."""
+    if shutil.which("simpleFoam") is None:
+        if os.geteuid() or shutil.which("apt-get") is None:
+            session.skip("needs OpenFOAM, or root on Debian or Ubuntu to install it")
+        session.run("apt-get", "update", "-qq", external=True)
+        command = ("apt-get", "install", "-y", "-qq", "--no-install-recommends", "openfoam")
+        session.run(*command, external=True, silent=True)
+    _install(session, "pal-cfd[test]")
+    _isolate(session)
+    session.env["PAL_CFD_OPENFOAM"] = "all"
+    session.run("pytest", "-q", "plugins/pal-cfd/tests/test_openfoam.py", *session.posargs)
+
+
+@nox.session
 def faults(session: nox.Session) -> None:
     """Runs that are killed at 250 random instants, and oracles that fail in every way: about an hour.
 

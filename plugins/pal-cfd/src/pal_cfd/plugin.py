@@ -10,8 +10,22 @@ __all__ = ["pal_kernels"]
 
 @hookimpl
 def pal_kernels() -> list[KernelSpec]:
-    """The committee member, and searches."""
+    """The flow solvers, the committee member, and searches."""
     return [
+        KernelSpec(
+            "cfd.embedded",
+            Role.ORACLE,
+            "pal_cfd.embedded:Embedded",
+            "pal_cfd.embedded_options:EmbeddedOptions",
+            "laminar channel flow with heat transfer by finite elements, in process",
+        ),
+        KernelSpec(
+            "cfd.openfoam",
+            Role.ORACLE,
+            "pal_cfd.openfoam:OpenFoam",
+            "pal_cfd.openfoam_options:OpenFoamOptions",
+            "the same, steady, by OpenFOAM's programs",
+        ),
         KernelSpec(
             name="cfd.cnn",
             role=Role.MODEL,

@@ -12,10 +12,16 @@ from numpy.typing import NDArray
 
 from pal_cfd.channel_options import ShapeKind
 
-__all__ = ["Floats", "Promoter", "Wall"]
+__all__ = ["Floats", "Promoter", "Wall", "shifted"]
 
 Floats = NDArray[np.float64]
 _FINE = 4096
+
+
+def shifted(points: Floats, by: float) -> Floats:
+    """Points, shape (n, 2), moved downstream."""
+    out: Floats = points + np.array([by, 0.0])
+    return out
 
 
 @dataclass(frozen=True)
