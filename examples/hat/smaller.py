@@ -21,8 +21,8 @@ CHANGES: dict[str, dict[str, Any]] = {
     "stop": {"labels": 40},
 }
 """What any of the settings files gets."""
-COARSE = {"functional": "svwn5", "basis": "sto-3g", "grid": "coarse"}
-"""What DFT becomes."""
+COARSE = {"functional": "hf", "basis": "sto-3g"}
+"""What DFT becomes: Hartree-Fock, which needs no grid."""
 SMALLEST = "methyl + methane"
 
 

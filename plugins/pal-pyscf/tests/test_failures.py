@@ -120,7 +120,15 @@ CASES = [
         build([1, 1], FAR),
         {"basis": "6-311g", "spin": "triplet", "gradients": [], "states": 1},
         "unconverged",
-        "the reference is not the ground state, a triplet excitation is imaginary",
+        "the reference is not the ground state, an excitation is imaginary",
+        "tddft",
+    ),
+    Case(
+        "plausible roots above a missing one",
+        FORMALDEHYDE,
+        {"spin": "triplet", "gradients": []},
+        "unconverged",
+        "the reference is not the ground state, an excitation is imaginary",
         "tddft",
     ),
     Case(

@@ -98,7 +98,7 @@ def _check_reference(field: Any, options: TddftOptions) -> None:
     if lowest_curvature(both if options.spin == "triplet" else field).value <= UNSTABLE:
         raise OracleFailure(
             "unconverged",
-            f"PySCF: the reference is not the ground state, a {options.spin} excitation is imaginary; {_CURE}",
+            f"PySCF: the reference is not the ground state, an excitation is imaginary; {_CURE}",
         )
 
 
