@@ -127,6 +127,12 @@ def test_gradients_of_all_states_unless_some_are_named():
     assert ResponseOptions(states=2, surface=1).gradient_states == (1,)
 
 
+def test_gradients_have_no_say_beside_a_surface():
+    assert ResponseOptions(states=2, surface=1, gradients=[1]).gradient_states == (1,)
+    with pytest.raises(ValidationError, match="leave gradients out"):
+        ResponseOptions(states=2, surface=1, gradients=[2])
+
+
 @pytest.mark.parametrize(("options", "name"), [({"gradients": [3]}, "gradients"), ({"surface": 3}, "surface")])
 def test_states_that_are_not_computed_are_refused(options, name):
     with pytest.raises(ValidationError, match=f"{name} names state 3, but states = 2"):

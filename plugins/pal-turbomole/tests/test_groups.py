@@ -133,3 +133,9 @@ def test_level_of_theory_says_which_b3lyp():
     assert (
         "2 triplet states by Tamm-Dancoff" in TddftOptions(states=2, spin="triplet", response="tda").level_of_theory()
     )
+
+
+def test_dispersion_and_forces_of_excited_states_are_refused_together():
+    with pytest.raises(ValidationError, match="egrad's gradients"):
+        TddftOptions(functional="pbe0", dispersion="d3bj", states=2)
+    assert TddftOptions(functional="pbe0", dispersion="d3bj", states=2, gradients=[0]).gradient_states == (0,)

@@ -34,6 +34,8 @@ class ResponseOptions(ElectronicOptions):
 
     @model_validator(mode="after")
     def _states_exist(self) -> ResponseOptions:
+        if self.surface is not None and self.gradients not in ("all", (self.surface,)):
+            raise ValueError("surface labels the forces of its state only; leave gradients out")
         wanted = self.gradient_states
         if max(wanted, default=0) > self.states:
             name = "surface" if self.surface is not None else "gradients"

@@ -90,3 +90,12 @@ class TddftOptions(ResponseOptions, _TurbomoleOptions):
     response_convergence: PositiveInt = Field(
         6, le=9, description="excitations converge to a residual norm of 10 to the minus this"
     )
+
+    @model_validator(mode="after")
+    def _forces_are_derivatives(self) -> TddftOptions:
+        if self.dispersion != "none" and any(self.gradient_states):
+            raise ValueError(
+                "it isn't known whether egrad's gradients hold the correction for dispersion: "
+                "leave dispersion or the gradients of excited states out"
+            )
+        return self
